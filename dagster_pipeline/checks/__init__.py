@@ -1,0 +1,1 @@
+"""Great Expectations suites run on the warehouse; one CheckResult per expectation."""

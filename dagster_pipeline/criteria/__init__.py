@@ -1,0 +1,1 @@
+"""Pure: the brief evaluated at given effects; outcomes, gate limits, δ* and severity."""

@@ -1,0 +1,1 @@
+"""Pure functions from sufficient statistics to estimates, intervals and identification regions."""

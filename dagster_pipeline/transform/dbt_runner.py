@@ -1,0 +1,160 @@
+"""dbt in this process: parsed once without the mapping, built with it, so that nothing is ever parsed twice."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.paths import bundled
+
+
+class NodeStatus(StrEnum):
+    """What became of one model or test."""
+
+    SUCCESS = "success"
+    FAILED = "failed"  # a test of our own invariants found rows
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """One dbt node of one build."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: NodeStatus
+    message: str
+    seconds: float
+    failures: int | None = None
+    attached_node: str | None = None
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """All nodes of a build; a relation may be read only if its node is in ``built``."""
+
+    nodes: tuple[NodeResult, ...]
+    error: str | None = None
+
+    @property
+    def built(self) -> frozenset[str]:
+        """Names of the models built in this run, whose invariants hold."""
+        broken = {n.attached_node for n in self.nodes if n.resource_type == "test" and n.status is not NodeStatus.SUCCESS}
+        return frozenset(
+            n.name
+            for n in self.nodes
+            if n.resource_type == "model" and n.status is NodeStatus.SUCCESS and n.unique_id not in broken
+        )
+
+    @property
+    def broken(self) -> tuple[NodeResult, ...]:
+        """Nodes that errored or whose invariant failed, not those merely skipped because of them."""
+        return tuple(n for n in self.nodes if n.status in (NodeStatus.ERROR, NodeStatus.FAILED))
+
+
+_STATUS = {
+    "success": NodeStatus.SUCCESS,
+    "pass": NodeStatus.SUCCESS,
+    "warn": NodeStatus.SUCCESS,
+    "fail": NodeStatus.FAILED,
+    "error": NodeStatus.ERROR,
+    "runtime error": NodeStatus.ERROR,
+    "skipped": NodeStatus.SKIPPED,
+    "partial success": NodeStatus.ERROR,
+}
+
+_manifests: dict[tuple[str, str], Any] = {}
+
+
+class DbtProjectRunner:
+    """Parses and builds the bundled dbt project on one database file.
+
+    ``state_folder`` holds dbt's target and partial parse; ``database`` is the DuckDB file to build in. Its name is part of
+    what dbt parses, so a manifest is reused for every file of the same name.
+    """
+
+    def __init__(self, database: Path, state_folder: Path, target: str = "duckdb") -> None:
+        self._database = database
+        self._state = state_folder
+        self._target = target
+
+    def manifest(self) -> Any:
+        """The parsed project (dbt's Manifest), from memory, else from the partial parse, else anew."""
+        key = (self._target, self._database.name)
+        if key not in _manifests:
+            result = self._invoke(["parse"])
+            if not result.success:
+                raise PlumblineError(f"The dbt project can not be parsed: {result.exception}")
+            _manifests[key] = result.result
+        return _manifests[key]
+
+    def build(
+        self, variables: Mapping[str, Any], on_node: Callable[[str, int, int], None] | None = None
+    ) -> BuildResult:
+        """Build every model and test with the mapping; never raises for a node that failed.
+
+        ``on_node`` is told each node's name, its index and the number of nodes as it starts.
+        """
+        manifest = self.manifest()
+        arguments = ["build", "--vars", json.dumps({"plumbline": variables}), "--exclude-resource-type", "unit_test"]
+        result = self._invoke(arguments, manifest=manifest, callbacks=[_progress(on_node)] if on_node else [])
+        nodes = tuple(_node(r) for r in getattr(result.result, "results", None) or ())
+        error = str(result.exception) if result.exception else None
+        if not nodes and not result.success and error is None:
+            error = "dbt built nothing"
+        return BuildResult(nodes, error)
+
+    def _invoke(self, arguments: list[str], **runner: Any) -> Any:
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415  costs seconds; only the commands that build pay it
+
+        project = str(bundled("dbt_project"))
+        common = ["--project-dir", project, "--profiles-dir", project, "--target", self._target,
+                  "--target-path", str(self._state / "target"), "--log-path", str(self._state / "logs"),
+                  "--quiet", "--no-print", "--no-write-json", "--log-level-file", "none"]  # fmt: skip
+        with _environment(PLUMBLINE_DUCKDB_PATH=str(self._database), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
+            return dbtRunner(**runner).invoke([*arguments, *common])
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _progress(on_node: Callable[[str, int, int], None]) -> Callable[[Any], None]:
+    def callback(event: Any) -> None:
+        if event.info.name == "LogStartLine":
+            on_node(event.data.node_info.node_name, event.data.index, event.data.total)
+
+    return callback
+
+
+def _node(result: Any) -> NodeResult:
+    status = _STATUS.get(str(result.status), NodeStatus.ERROR)
+    return NodeResult(
+        unique_id=result.node.unique_id,
+        name=result.node.name,
+        resource_type=str(result.node.resource_type),
+        status=status,
+        message=str(result.message or ""),
+        seconds=float(result.execution_time or 0.0),
+        failures=result.failures,
+        attached_node=getattr(result.node, "attached_node", None),
+    )

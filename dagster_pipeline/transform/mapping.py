@@ -1,0 +1,196 @@
+"""The one variable dbt gets: plumbline.yml as the inspected sources bear it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster_pipeline.config.catalogue import source_specs
+from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.types import Experiment, PlumblineConfig
+from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
+
+EVERYONE = "all"
+"""The one arm of a run without experiments."""
+
+_NO_START = "1970-01-01 00:00:00"
+_NO_END = "2200-01-01 00:00:00"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A gap known before any row is read: a source or column that is not what the mapping says."""
+
+    kind: str
+    source: str
+    column: str | None
+    note: str
+    expected: bool  # left out of plumbline.yml on purpose, rather than broken
+
+
+@dataclass(frozen=True)
+class WarehouseMapping:
+    """What the models build from, and what could not be mapped."""
+
+    variables: dict[str, Any]
+    findings: tuple[Finding, ...]
+    metrics: tuple[MetricDefinition, ...]
+    absent_metrics: Mapping[str, str]
+    segments: tuple[str, ...]
+
+    def column_is_mapped(self, source: str, column: str) -> bool:
+        """Whether the column is mapped and there."""
+        found = self.variables["sources"].get(source)
+        return bool(found and found["columns"].get(column))
+
+
+def build_mapping(config: PlumblineConfig, inspections: Mapping[str, SourceInspection]) -> WarehouseMapping:
+    """The mapping of this run: only what is there is mapped, and what is not becomes a finding."""
+    sources = {name: _source(config, found) for name, found in inspections.items() if _is_usable(found)}
+    metrics = tuple(m for m in metric_definitions().values() if not _unmet(m, sources))
+    findings = tuple(_findings(config, inspections))
+    segments = _segments(config, sources)
+    variables = {
+        "as_of": _instant(config.as_of),
+        "sources": sources,
+        "experiments": [_experiment(e) for e in config.experiments] or [_everyone()],
+        "everyone": not config.experiments,
+        "metrics": [_metric(m, sources) for m in metrics],
+        "segments": list(segments),
+        "findings": [{"kind": f.kind, "source": f.source, "column": f.column, "note": f.note} for f in findings],
+    }
+    absent = {name: why for name, m in metric_definitions().items() if (why := _unmet(m, sources))}
+    return WarehouseMapping(variables, findings, metrics, absent, segments)
+
+
+def sources_of(metric: MetricDefinition, sources: Mapping[str, Any]) -> tuple[str, ...]:
+    """The mapped sources a metric is computed from, the first mapped one where either would do."""
+    found = [next((n for n in need if _has(n, sources)), need[0]) for need in _alternatives(metric)]
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in found))
+
+
+def columns_of(metric: MetricDefinition) -> frozenset[str]:
+    """Every "source.column" the metric may be computed from."""
+    return frozenset(name for need in _alternatives(metric) for name in need)
+
+
+def _alternatives(metric: MetricDefinition) -> list[list[str]]:
+    return [need.split("|") for need in metric.needs]
+
+
+def _has(name: str, sources: Mapping[str, Any]) -> bool:
+    source, _, column = name.partition(".")
+    found = sources.get(source)
+    return found is not None and found["has_rows"] and (not column or column in found["columns"])
+
+
+def _unmet(metric: MetricDefinition, sources: Mapping[str, Any]) -> str:
+    """Why the metric does not exist in this run, "" where it does."""
+    missing = [" or ".join(need) for need in _alternatives(metric) if not any(_has(n, sources) for n in need)]
+    if not _has("requests.created_at", sources):
+        missing.insert(0, "requests.created_at")
+    return f"needs {', '.join(missing)}" if missing else ""
+
+
+def _is_usable(found: SourceInspection) -> bool:
+    return found.relation_sql is not None and found.status in (SourceStatus.OK, SourceStatus.EMPTY)
+
+
+def _source(config: PlumblineConfig, found: SourceInspection) -> dict[str, Any]:
+    source = config.sources[found.name]
+    return {
+        "relation": found.relation_sql,
+        "columns": {
+            logical: {"name": physical, "type": found.physical_columns[physical]}
+            for logical, physical in found.columns.items()
+        },
+        "timezone": source.timezone,
+        "where": source.where,
+        "freshness_seconds": source.freshness.total_seconds() if source.freshness else None,
+        "has_rows": found.status is SourceStatus.OK,
+    }
+
+
+def _experiment(experiment: Experiment) -> dict[str, Any]:
+    window = experiment.window
+    return {
+        "id": experiment.id,
+        "unit": experiment.unit,
+        "arms": list(experiment.split),
+        "start": _instant(window.start) if window else _NO_START,
+        "end": _instant(window.end) if window else _NO_END,
+    }
+
+
+def _everyone() -> dict[str, Any]:
+    return {"id": "", "unit": "request", "arms": [EVERYONE], "start": _NO_START, "end": _NO_END}
+
+
+def _metric(metric: MetricDefinition, sources: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        "kind": str(metric.kind),
+        "y": metric.y,
+        "d": metric.d,
+        "horizon": metric.horizon,
+        "quantile": metric.quantile,
+        "sources": list(sources_of(metric, sources)),
+    }
+
+
+def _segments(config: PlumblineConfig, sources: Mapping[str, Any]) -> tuple[str, ...]:
+    wanted = [column for brief in config.briefs for column in brief.segment_columns] or ["category"]
+    return tuple(c for c in dict.fromkeys(wanted) if _has(f"requests.{c}", sources))
+
+
+def _findings(config: PlumblineConfig, inspections: Mapping[str, SourceInspection]) -> Iterator[Finding]:
+    for name in source_specs():
+        found = inspections[name]
+        if found.status is SourceStatus.UNMAPPED:
+            yield Finding("not_evaluated", name, None, "not in plumbline.yml", expected=True)
+        elif found.status is not SourceStatus.OK:
+            yield Finding("not_evaluated", name, None, found.row_error or found.status.value, expected=False)
+        if _is_usable(found):
+            yield from _column_findings(config, found)
+
+
+def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterator[Finding]:
+    mapped = config.sources[found.name].columns
+    for logical in found.absent_columns:
+        near = found.near_matches.get(logical) or []
+        hint = f"; the source has {', '.join(near)}" if near else ""
+        note = f"mapped to {mapped[logical]!r}, which the source does not have{hint}"
+        yield Finding("schema_change", found.name, logical, note, expected=False)
+    types = {c.name: c.data_type for c in source_specs()[found.name].columns}
+    for logical, physical in found.columns.items():
+        kind = found.physical_columns[physical]
+        if not _is_readable(types[logical], kind):
+            note = f"mapped to {physical!r}, a {kind}, which can not be read as a {types[logical]}"
+            yield Finding("schema_change", found.name, logical, note, expected=False)
+    needed = {name for metric in metric_definitions().values() for name in columns_of(metric)}
+    for column in source_specs()[found.name].columns:
+        if column.name not in mapped and f"{found.name}.{column.name}" in needed:
+            yield Finding("not_evaluated", found.name, column.name, "column not mapped in plumbline.yml", expected=True)
+
+
+_NUMBERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "HUGEINT", "UINT", "UBIGINT", "DECIMAL", "DOUBLE", "FLOAT", "REAL", "NUMERIC")
+_TEXTS = ("VARCHAR", "TEXT", "STRING", "CHAR")
+_TIMES = ("TIMESTAMP", "DATE", "DATETIME")
+
+
+def _is_readable(data_type: str, physical_type: str) -> bool:
+    """Whether values of a physical type can be read as a logical one at all."""
+    kind = physical_type.upper()
+    number = any(kind.startswith(n) or (n == "INT" and "INT" in kind) for n in _NUMBERS)
+    text = kind.startswith(_TEXTS)
+    if data_type == "text":
+        return "[" not in kind and not kind.startswith(("STRUCT", "MAP", "BLOB"))
+    if data_type == "double":
+        return number or text
+    return number or text or kind.startswith(_TIMES)
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")

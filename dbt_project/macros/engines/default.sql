@@ -1,0 +1,43 @@
+{# What differs between engines. An engine overrides every macro here in <engine>.sql; one it forgets fails by name. #}
+
+{% macro unsupported(name) %}
+  {% if execute %}
+    {{ exceptions.raise_compiler_error("macro '" ~ name ~ "' is not supported by " ~ target.type) }}
+  {% endif %}
+{% endmacro %}
+
+{# A timestamp in UTC without zone from a raw column; null where the value can't be read. #}
+{% macro read_timestamp(expression, raw_type, timezone) %}
+  {{ return(adapter.dispatch('read_timestamp', 'plumbline')(expression, raw_type, timezone)) }}
+{% endmacro %}
+{% macro default__read_timestamp(expression, raw_type, timezone) %}{{ unsupported('read_timestamp') }}{% endmacro %}
+
+{# A double from a raw column; null where the value is not a finite number. #}
+{% macro read_double(expression, raw_type) %}
+  {{ return(adapter.dispatch('read_double', 'plumbline')(expression, raw_type)) }}
+{% endmacro %}
+{% macro default__read_double(expression, raw_type) %}{{ unsupported('read_double') }}{% endmacro %}
+
+{# Seconds from one timestamp to another, exact to the microsecond, as a double. #}
+{% macro seconds_between(earlier, later) %}
+  {{ return(adapter.dispatch('seconds_between', 'plumbline')(earlier, later)) }}
+{% endmacro %}
+{% macro default__seconds_between(earlier, later) %}{{ unsupported('seconds_between') }}{% endmacro %}
+
+{# The smallest value whose cumulative share reaches q. #}
+{% macro percentile_disc(expression, q) %}
+  {{ return(adapter.dispatch('percentile_disc', 'plumbline')(expression, q)) }}
+{% endmacro %}
+{% macro default__percentile_disc(expression, q) %}{{ unsupported('percentile_disc') }}{% endmacro %}
+
+{# A timestamp literal from "YYYY-MM-DD HH:MM:SS.ffffff" in UTC. #}
+{% macro timestamp_literal(text) %}
+  {{ return(adapter.dispatch('timestamp_literal', 'plumbline')(text)) }}
+{% endmacro %}
+{% macro default__timestamp_literal(text) %}{{ unsupported('timestamp_literal') }}{% endmacro %}
+
+{# The number of rows 1..n as column `n`, for n up to a constant. #}
+{% macro integers(upto) %}
+  {{ return(adapter.dispatch('integers', 'plumbline')(upto)) }}
+{% endmacro %}
+{% macro default__integers(upto) %}{{ unsupported('integers') }}{% endmacro %}

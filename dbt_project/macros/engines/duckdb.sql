@@ -1,0 +1,56 @@
+{# DuckDB: numbers are read as epoch seconds, milli- or microseconds by their magnitude (after 1973 these can't overlap);
+   text with an offset is converted, text without one is read in the source's time zone. A year outside 1970-2199 is
+   a format misread (5-1-17 would become the year 5), so it counts as unreadable. #}
+{% macro duckdb__read_timestamp(expression, raw_type, timezone) %}
+  {%- set kind = raw_type | upper -%}
+  {%- set naive -%}
+    {%- if timezone in ('UTC', 'Etc/UTC') -%} %s {%- else -%} ((%s) at time zone {{ text_literal(timezone) }}) at time zone 'UTC' {%- endif -%}
+  {%- endset -%}
+  {%- set number = "try_cast(" ~ expression ~ " as double)" -%}
+  {%- set epoch -%}
+    make_timestamp(cast(round(case
+      when abs({{ number }}) < 1e11 then {{ number }} * 1e6
+      when abs({{ number }}) < 1e14 then {{ number }} * 1e3
+      when abs({{ number }}) < 1e17 then {{ number }}
+    end) as bigint))
+  {%- endset -%}
+  {%- if kind.startswith('TIMESTAMP WITH') or kind == 'TIMESTAMPTZ' -%}
+    {%- set value -%} ({{ expression }} at time zone 'UTC') {%- endset -%}
+  {%- elif kind.startswith('TIMESTAMP') or kind == 'DATE' or kind == 'DATETIME' -%}
+    {%- set value = naive | replace('%s', 'cast(' ~ expression ~ ' as timestamp)') -%}
+  {%- elif kind.startswith('VARCHAR') or kind == 'TEXT' or kind == 'STRING' -%}
+    {%- set value -%}
+      case
+        when regexp_full_match(trim({{ expression }}), '[0-9]{9,17}([.][0-9]+)?') then {{ epoch }}
+        when regexp_full_match(trim({{ expression }}), '.*[0-9]{2}:[0-9]{2}.*([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)')
+          then try_cast({{ expression }} as timestamptz) at time zone 'UTC'
+        else {{ naive | replace('%s', 'try_cast(' ~ expression ~ ' as timestamp)') }}
+      end
+    {%- endset -%}
+  {%- elif 'INT' in kind or kind.startswith('DECIMAL') or kind in ('DOUBLE', 'FLOAT', 'REAL') -%}
+    {%- set value -%} case when abs({{ number }}) >= 1e8 then {{ epoch }} end {%- endset -%}
+  {%- else -%}
+    {%- set value -%} cast(null as timestamp) {%- endset -%}
+  {%- endif -%}
+  case when {{ value }} >= timestamp '1970-01-01' and {{ value }} < timestamp '2200-01-01' then {{ value }} end
+{% endmacro %}
+
+{% macro duckdb__read_double(expression, raw_type) %}
+  {%- set kind = raw_type | upper -%}
+  {%- if 'INT' in kind or kind.startswith('DECIMAL') or kind in ('DOUBLE', 'FLOAT', 'REAL') or kind.startswith('VARCHAR') -%}
+  {%- set value = 'try_cast(' ~ expression ~ ' as double)' -%}
+  case when isfinite({{ value }}) then {{ value }} end
+  {%- else -%} cast(null as double) {%- endif -%}
+{% endmacro %}
+
+{% macro duckdb__seconds_between(earlier, later) %}
+  (date_diff('microsecond', {{ earlier }}, {{ later }}) / 1000000.0)
+{% endmacro %}
+
+{% macro duckdb__percentile_disc(expression, q) %}
+  percentile_disc({{ q }}) within group (order by {{ expression }})
+{% endmacro %}
+
+{% macro duckdb__timestamp_literal(text) %}timestamp {{ text_literal(text) }}{% endmacro %}
+
+{% macro duckdb__integers(upto) %}select range as n from range(1, {{ upto + 1 }}){% endmacro %}

@@ -1,0 +1,75 @@
+{# The mapping of plumbline.yml reaches the models as one variable, given at build time only: parsing needs none,
+   so a changed mapping never spoils partial parsing. Everything here therefore works on an empty mapping too,
+   and refs never depend on it. #}
+{% macro mapping() %}{{ return(var('plumbline', {})) }}{% endmacro %}
+
+{% macro source_mapping(source) %}
+  {{ return((mapping().get('sources') or {}).get(source) or {}) }}
+{% endmacro %}
+
+{% macro is_mapped(source, column=none) %}
+  {% set mapped = source_mapping(source) %}
+  {% if column is none %}{{ return(mapped.get('relation') is not none) }}{% endif %}
+  {{ return((mapped.get('columns') or {}).get(column) is not none) }}
+{% endmacro %}
+
+{% macro experiments_mapping() %}{{ return(mapping().get('experiments') or []) }}{% endmacro %}
+{% macro metrics_mapping() %}{{ return(mapping().get('metrics') or []) }}{% endmacro %}
+{% macro segments_mapping() %}{{ return(mapping().get('segments') or []) }}{% endmacro %}
+
+{% macro text_literal(value) %}'{{ value | string | replace("'", "''") }}'{% endmacro %}
+
+{# The clock: rows dated later never count. #}
+{% macro as_of() %}{{ return(timestamp_literal(mapping().get('as_of') or '2200-01-01 00:00:00')) }}{% endmacro %}
+
+{# Grain: one row per configured experiment. #}
+{% macro experiments() %}
+  {%- for e in experiments_mapping() %}
+  select
+    {{ text_literal(e.id) }} as experiment_id,
+    {{ text_literal(e.unit) }} as unit,
+    {{ timestamp_literal(e.start) }} as window_start,
+    {{ timestamp_literal(e.end) }} as window_end
+  {%- if not loop.last %} union all {% endif %}
+  {%- else %}
+  select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as unit,
+    {{ typed_null('timestamp') }} as window_start, {{ typed_null('timestamp') }} as window_end
+  where 1 = 0
+  {%- endfor %}
+{% endmacro %}
+
+{# Grain: one row per experiment and declared arm. #}
+{% macro experiment_arms() %}
+  {%- for e in experiments_mapping() %}{% set outer = loop %}{% for arm in e.arms %}
+  select {{ text_literal(e.id) }} as experiment_id, {{ text_literal(arm) }} as variant
+  {%- if not (loop.last and outer.last) %} union all {% endif %}
+  {%- endfor %}
+  {%- else %}
+  select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as variant where 1 = 0
+  {%- endfor %}
+{% endmacro %}
+
+{% macro sql_type(data_type) %}
+  {%- if data_type == 'text' -%}{{ return(dbt.type_string()) }}
+  {%- elif data_type == 'timestamp' -%}{{ return(dbt.type_timestamp()) }}
+  {%- elif data_type == 'double' -%}{{ return('double precision' if target.type == 'postgres' else 'double') }}
+  {%- elif data_type == 'boolean' -%}{{ return(dbt.type_boolean()) }}
+  {%- else -%}{{ return(dbt.type_bigint()) }}
+  {%- endif -%}
+{% endmacro %}
+
+{% macro typed_null(data_type) %}{{ return('cast(null as ' ~ sql_type(data_type) ~ ')') }}{% endmacro %}
+
+{# Logical columns of a staging model: those whose .yml gives them a role. #}
+{% macro logical_columns() %}
+  {% set found = [] %}
+  {% if execute %}
+    {% for column in model.columns.values() %}
+      {% set meta = column.get('meta') or (column.get('config') or {}).get('meta') or {} %}
+      {% if meta.get('role') %}
+        {% do found.append({'name': column.name, 'type': column.data_type, 'role': meta.role, 'required': meta.required}) %}
+      {% endif %}
+    {% endfor %}
+  {% endif %}
+  {{ return(found) }}
+{% endmacro %}

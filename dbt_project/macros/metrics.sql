@@ -1,0 +1,116 @@
+{# The metrics of metrics.yml (and of the mapping) over experiment_requests. A reading is one way to read the rows:
+   `repaired` is the estimate; the others undo one repair or fill in what is not known yet, so that Python can say what
+   each gap does. A reading swaps columns, changes which requests count, or weighs them; the metrics stay the same. #}
+{% macro readings() %}
+  {{ return([
+    {'name': 'repaired', 'by_segment': true},
+    {'name': 'variant_from_quotes', 'variant': 'variant_from_quotes'},
+    {'name': 'immature_low', 'everyone': true, 'fill': 'low', 'by_segment': true},
+    {'name': 'immature_high', 'everyone': true, 'fill': 'high', 'by_segment': true},
+    {'name': 'duplicate_rows.requests', 'weight': 'n_copies'},
+    {'name': 'duplicate_rows.quotes', 'swap': {
+        'n_quotes': 'n_quotes_with_duplicates', 'n_quotes_24h': 'n_quotes_24h_with_duplicates'}},
+    {'name': 'duplicate_rows.hires', 'swap': {
+        'n_hires': 'n_hires_with_duplicates', 'n_refunded_hires': 'n_refunded_hires_with_duplicates',
+        'gmv': 'gmv_with_duplicates'}},
+    {'name': 'duplicate_rows.support_tickets', 'swap': {'n_support_tickets': 'n_support_tickets_with_duplicates'}},
+    {'name': 'duplicate_rows.spam_flags', 'swap': {'n_spam_flags': 'n_spam_flags_with_duplicates'}},
+  ]) }}
+{% endmacro %}
+
+{# Columns of request_metrics, as its .yml lists them. #}
+{% macro request_columns() %}
+  {% set found = [] %}
+  {% if execute %}
+    {% for c in graph.nodes['model.plumbline.request_metrics'].columns.values() %}{% do found.append(c.name) %}{% endfor %}
+  {% endif %}
+  {{ return(found) }}
+{% endmacro %}
+
+{# Overall and, where asked, one pass per segment column: [none, 'category', …]. #}
+{% macro segment_passes(by_segment) %}
+  {{ return([none] + (segments_mapping() if by_segment else [])) }}
+{% endmacro %}
+
+{% macro segment_of(column) %}
+  {%- if column is none -%} {{ typed_null('text') }}
+  {%- else -%} '{{ column }}=' || coalesce({{ column }}, '(none)') {%- endif -%}
+{% endmacro %}
+
+{% macro is_clustered() %}
+  {{ return(experiments_mapping() | rejectattr('unit', 'equalto', 'request') | list | length > 0) }}
+{% endmacro %}
+
+{# Rows of one reading: experiment_requests with the reading's columns, one row per request (or per copy, by weight). #}
+{% macro reading_rows(reading, segment, relation) %}
+  {%- set swap = reading.get('swap') or {} %}
+    select
+        experiment_id,
+        {{ segment_of(segment) }} as segment,
+        {{ reading.get('variant') or 'variant' }} as variant,
+        unit_id,
+        {{ reading.get('weight') or '1' }} as weight,
+        {%- for c in request_columns() %}
+        {{ swap.get(c) or c }}{{ ' as ' ~ c if c in swap }},
+        {%- endfor %}
+        {%- for m in metrics_mapping() %}
+        observed_seconds__{{ m.name }},
+        is_mature__{{ m.name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ relation }}
+{% endmacro %}
+
+{# Value of a metric for one request under a reading: what is not known yet is filled at its lowest or highest. #}
+{% macro metric_value(m, reading) %}
+  {%- if m.kind == 'quantile' -%} 0
+  {%- elif reading.get('fill') == 'high' and m.kind == 'share' -%} case when is_mature__{{ m.name }} then ({{ m.y }}) else 1 end
+  {%- else -%} ({{ m.y }}) {%- endif -%}
+{% endmacro %}
+
+{% macro metric_sums(reading, segment, relation) %}
+  {%- set metrics = metrics_mapping() %}
+  select
+      experiment_id,
+      {{ text_literal(reading.name) }} as reading,
+      segment,
+      variant
+      {%- for m in metrics %}{% set k = loop.index %},
+      sum(case when n_{{ k }} > 0 then 1 else 0 end) as units_{{ k }}, sum(n_{{ k }}) as n_{{ k }},
+      sum(y_{{ k }}) as y_{{ k }}, sum(d_{{ k }}) as d_{{ k }}, sum(y_{{ k }} * y_{{ k }}) as yy_{{ k }},
+      sum(d_{{ k }} * d_{{ k }}) as dd_{{ k }}, sum(y_{{ k }} * d_{{ k }}) as yd_{{ k }}
+      {%- endfor %}
+  from (
+      {%- if is_clustered() %}
+      select experiment_id, segment, variant, unit_id
+          {%- for m in metrics %}{% set k = loop.index %},
+          sum(n_{{ k }}) as n_{{ k }}, sum(y_{{ k }}) as y_{{ k }}, sum(d_{{ k }}) as d_{{ k }}
+          {%- endfor %}
+      from (
+      {%- endif %}
+      select experiment_id, segment, variant, unit_id
+          {%- for m in metrics %}{% set k = loop.index %}
+          {%- set counts = 'true' if reading.get('everyone') else 'is_mature__' ~ m.name %},
+          case when {{ counts }} then weight else 0 end as n_{{ k }},
+          cast(case when {{ counts }} then weight * {{ metric_value(m, reading) }} else 0 end as {{ sql_type('double') }}) as y_{{ k }},
+          cast(case when {{ counts }} then weight * {{ '(' ~ m.d ~ ')' if m.d else '1' }} else 0 end as {{ sql_type('double') }}) as d_{{ k }}
+          {%- endfor %}
+      from ({{ reading_rows(reading, segment, relation) }}) as reading_rows
+      {%- if is_clustered() %}
+      ) as request_values
+      group by experiment_id, segment, variant, unit_id
+      {%- endif %}
+  ) as unit_values
+  group by experiment_id, segment, variant
+{% endmacro %}
+
+{# Infinity as a number every engine sorts: a request without a quote. #}
+{% macro infinite() %}{{ return('1e18') }}{% endmacro %}
+
+{# Bins of relative width 0.5%, whole units below 200; edges are the least and greatest value seen, so always outward. #}
+{% macro bin_of(value) %}
+  case
+    when {{ value }} is null then -1
+    when {{ value }} < 200 then floor({{ value }})
+    else 200 + floor(ln({{ value }} / 200.0) / 0.00498)
+  end
+{% endmacro %}

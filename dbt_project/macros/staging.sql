@@ -1,0 +1,85 @@
+{# Staging of one source: rename, cast, normalise to UTC. Nothing is dropped: a row that can't be used carries the reason,
+   a value that can't be read is kept as text beside its null. An unmapped source or column yields typed nulls. #}
+{% macro stage(source) %}
+{%- set mapped = source_mapping(source) -%}
+{%- set physical = mapped.get('columns') or {} -%}
+{%- set columns = logical_columns() -%}
+with source as (
+
+    {% if mapped.get('relation') %}
+    select
+        {%- for c in columns %}
+        {% if physical.get(c.name) -%} {{ adapter.quote(physical[c.name].name) }} {%- else -%} {{ typed_null('text') }} {%- endif %} as raw_{{ c.name }},
+        {%- endfor %}
+        {% if mapped.get('where') -%} case when ({{ mapped.where }}) then false else true end {%- else -%} false {%- endif %} as is_filtered
+    from {{ mapped.relation }} as raw_source
+    {% else %}
+    select
+        {%- for c in columns %}
+        {{ typed_null('text') }} as raw_{{ c.name }},
+        {%- endfor %}
+        false as is_filtered
+    where 1 = 0
+    {% endif %}
+
+),
+
+typed as (
+
+    select
+        {%- for c in columns %}
+        {{ read_column(c, physical.get(c.name), mapped.get('timezone') or 'UTC') }} as {{ c.name }},
+        {%- endfor %}
+        {%- for c in columns if c.type != 'text' %}
+        cast(raw_{{ c.name }} as {{ sql_type('text') }}) as raw_{{ c.name }},
+        {%- endfor %}
+        is_filtered
+    from source
+
+),
+
+final as (
+
+    select
+        {%- for c in columns %}
+        {{ c.name }},
+        {%- endfor %}
+        {%- for c in columns if c.type != 'text' %}
+        case when {{ c.name }} is null and trim(raw_{{ c.name }}) <> '' then raw_{{ c.name }} end as {{ c.name }}_unreadable,
+        {%- endfor %}
+        is_filtered,
+        {{ quarantine_reason(source, columns) }} as quarantine_reason
+    from typed
+
+)
+
+select * from final
+{% endmacro %}
+
+{% macro read_column(column, physical, timezone) %}
+  {%- if not physical -%} {{ typed_null(column.type) }}
+  {%- elif column.type == 'timestamp' -%} {{ read_timestamp('raw_' ~ column.name, physical.type, timezone) }}
+  {%- elif column.type == 'double' -%} {{ read_double('raw_' ~ column.name, physical.type) }}
+  {%- elif column.role == 'variant' -%} nullif(lower(trim(cast(raw_{{ column.name }} as {{ sql_type('text') }}))), '')
+  {%- else -%} nullif(trim(cast(raw_{{ column.name }} as {{ sql_type('text') }})), '')
+  {%- endif -%}
+{% endmacro %}
+
+{# Unusable: a null key or foreign key, or a request that can't be placed in time. #}
+{% macro quarantine_reason(source, columns) %}
+  {%- set needed = [] -%}
+  {%- for c in columns if is_mapped(source, c.name) and (c.role in ('key', 'foreign_key') or (c.required and c.type == 'timestamp')) -%}
+    {%- do needed.append(c) -%}
+  {%- endfor -%}
+  {%- if needed -%}
+  case
+    {%- for c in needed %}
+    {%- if c.type != 'text' %}
+    when {{ c.name }} is null and trim(raw_{{ c.name }}) <> '' then '{{ c.name }} can not be read as a {{ c.type }}'
+    {%- endif %}
+    when {{ c.name }} is null then '{{ c.name }} is null'
+    {%- endfor %}
+  end
+  {%- else -%} {{ typed_null('text') }}
+  {%- endif -%}
+{% endmacro %}

@@ -1,0 +1,1 @@
+{{ countable_gap('conflicting_keys', ref('defect_counts')) }}

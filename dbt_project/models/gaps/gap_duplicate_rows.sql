@@ -1,0 +1,1 @@
+{{ countable_gap('duplicate_rows', ref('defect_counts')) }}

@@ -1,0 +1,1 @@
+{{ countable_gap('invalid_values', ref('defect_counts')) }}

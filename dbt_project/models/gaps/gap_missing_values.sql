@@ -1,0 +1,1 @@
+{{ countable_gap('missing_values', ref('defect_counts')) }}

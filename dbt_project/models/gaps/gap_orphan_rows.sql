@@ -1,0 +1,1 @@
+{{ countable_gap('orphan_rows', ref('defect_counts')) }}

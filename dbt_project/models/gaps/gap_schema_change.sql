@@ -1,0 +1,1 @@
+{{ inspection_findings('schema_change') }}

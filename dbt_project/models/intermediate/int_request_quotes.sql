@@ -1,0 +1,35 @@
+{#- One pass over the quotes: what the metrics need per request, and the same with the removed duplicates left in. -#}
+{%- set quotes = ref('int_quotes') -%}
+{%- set requests = ref('int_requests') -%}
+with dated as (
+
+    select
+        request_id,
+        variant,
+        is_duplicate,
+        {{ seconds_between('request_created_at', 'reconciled_at') }} as seconds_after_request,
+        {{ is_counted('quotes', 'quoted_at', 'reconciled_at') }} as is_counted,
+        reconciled_at is null as is_undated
+    from {{ quotes }}
+    where quarantine_reason is null and not is_conflict and request_created_at is not null
+
+),
+
+final as (
+
+    select
+        request_id,
+        sum(case when is_counted and not is_duplicate then 1 else 0 end) as n_quotes,
+        sum(case when is_counted then 1 else 0 end) as n_quotes_with_duplicates,
+        sum(case when is_counted and not is_duplicate and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h,
+        sum(case when is_counted and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h_with_duplicates,
+        min(case when is_counted and seconds_after_request >= 0 then seconds_after_request end) as first_quote_seconds,
+        sum(case when is_undated and not is_duplicate then 1 else 0 end) as n_undated_quotes,
+        min(case when is_counted then variant end) as lowest_variant,
+        max(case when is_counted then variant end) as highest_variant
+    from dated
+    group by request_id
+
+)
+
+select * from final

@@ -1,0 +1,41 @@
+{#- Randomization units by arm, for the ratio test: requests of the cohort where the request is the unit, else every unit
+    assigned before the window's end (whether it then asks for anything may be the treatment's doing). -#}
+{%- set variants = ref('int_request_variants') -%}
+{%- set requests = ref('request_metrics') -%}
+{%- set units = ref('int_unit_assignments') -%}
+with experiments as (
+    {{ experiments() }}
+),
+
+assigned_requests as (
+
+    select
+        variants.experiment_id,
+        variants.assigned_variant as variant
+        {%- for s in segments_mapping() %}, requests.{{ s }}{% endfor %}
+    from {{ variants }} as variants
+    inner join experiments on variants.experiment_id = experiments.experiment_id and experiments.unit = 'request'
+    {% if segments_mapping() -%}
+    inner join {{ requests }} as requests on variants.request_id = requests.request_id
+    {%- endif %}
+    where variants.is_in_cohort and variants.assigned_variant is not null
+
+),
+
+final as (
+
+    {%- for segment in segment_passes(true) %}
+    select experiment_id, {{ segment_of(segment) }} as segment, variant, cast(count(*) as {{ sql_type('bigint') }}) as n_units
+    from assigned_requests
+    group by experiment_id, {% if segment is not none %}{{ segment }}, {% endif %}variant
+    union all
+    {%- endfor %}
+    select units.experiment_id, {{ typed_null('text') }} as segment, units.variant, cast(count(*) as {{ sql_type('bigint') }}) as n_units
+    from {{ units }} as units
+    inner join experiments on units.experiment_id = experiments.experiment_id and experiments.unit <> 'request'
+    where units.variant is not null and units.first_assigned_at < experiments.window_end
+    group by units.experiment_id, units.variant
+
+)
+
+select * from final

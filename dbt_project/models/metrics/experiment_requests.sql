@@ -1,0 +1,51 @@
+{#- One row per experiment and cohort request: its facts, its variant, and for each metric whether it has been observable
+    long enough. Every later metric model scans this one table. -#}
+{%- set requests = ref('request_metrics') -%}
+{%- set variants = ref('int_request_variants') -%}
+{%- set facts = ref('int_source_facts') -%}
+with cutoffs as (
+
+    select
+        {%- for m in metrics_mapping() %}
+        (
+            select {{ dbt.dateadd('second', -1 * (m.horizon | int), 'min(coalesce(cutoff_at, ' ~ timestamp_literal('1970-01-01 00:00:00') ~ '))') }}
+            from {{ facts }} where source_name in ({% for s in m.sources %}{{ text_literal(s) }}{{ ', ' if not loop.last }}{% endfor %})
+        ) as cutoff__{{ m.name }},
+        (
+            select min(case when is_stale then coalesce(cutoff_at, {{ timestamp_literal('1970-01-01 00:00:00') }}) end)
+            from {{ facts }} where source_name in ({% for s in m.sources %}{{ text_literal(s) }}{{ ', ' if not loop.last }}{% endfor %})
+        ) as stale_at__{{ m.name }},
+        {%- endfor %}
+        1 as one
+
+),
+
+final as (
+
+    select
+        variants.experiment_id,
+        variants.unit_id as raw_unit_id,
+        coalesce(variants.unit_id, 'request ' || variants.request_id) as unit_id,
+        variants.variant,
+        variants.variant_source,
+        variants.variant_from_quotes,
+        {%- for c in request_columns() %}
+        requests.{{ c }},
+        {%- endfor %}
+        {%- for m in metrics_mapping() %}
+        case
+            when cutoffs.stale_at__{{ m.name }} is null then null
+            when requests.created_at >= cutoffs.stale_at__{{ m.name }} then 0
+            else {{ seconds_between('requests.created_at', 'cutoffs.stale_at__' ~ m.name) }}
+        end as observed_seconds__{{ m.name }},
+        requests.created_at <= cutoffs.cutoff__{{ m.name }} as is_mature__{{ m.name }},
+        {%- endfor %}
+        cutoffs.one
+    from {{ variants }} as variants
+    inner join {{ requests }} as requests on variants.request_id = requests.request_id
+    cross join cutoffs
+    where variants.is_in_cohort
+
+)
+
+select * from final

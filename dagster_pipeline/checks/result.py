@@ -20,6 +20,8 @@ class CheckResult:
 
     ``table`` is the source's name in plumbline.yml (or the canonical relation's), ``observed`` and
     ``threshold`` are what a person compares; ``failing_rows`` is None where rows can't be counted.
+    ``gap_column`` is the column of the gap this check would register, None where the gap is about whole rows;
+    ``position`` is the expectation's place in its suite, from 0.
     """
 
     suite: str
@@ -35,3 +37,5 @@ class CheckResult:
     affects: tuple[str, ...] = field(default=())
     mitigation: str = ""
     message: str = ""
+    gap_column: str | None = None
+    position: int = 0

@@ -4,12 +4,9 @@
 {# Columns that make two rows equal: every logical column and every unreadable text. #}
 {% macro content_columns(source) %}
   {% set found = [] %}
-  {% if execute %}
-    {% set node = graph.nodes['model.plumbline.stg_' ~ source] %}
-    {% for c in node.columns.values() if c.name not in ('is_filtered', 'quarantine_reason') %}
-      {% do found.append({'name': c.name, 'type': c.data_type}) %}
-    {% endfor %}
-  {% endif %}
+  {% for c in declared_columns('stg_' ~ source, 'staging') if c.name not in ('is_filtered', 'quarantine_reason') %}
+    {% do found.append({'name': c.name, 'type': c.data_type}) %}
+  {% endfor %}
   {{ return(found) }}
 {% endmacro %}
 
@@ -19,7 +16,9 @@
 {% macro flag_rows(source, staged, key=none, anchors=[], resend=none, order_at=none) %}
 {%- set content = content_columns(source) | map(attribute='name') | list -%}
 {%- set has_key = key is not none and is_mapped(source, key) -%}
-{%- set groupings = anchors if (has_key or key is none) and anchors else [content] -%}
+{%- set groupings = [] -%}
+{%- for columns in anchors if has_key or key not in columns -%}{%- do groupings.append(columns) -%}{%- endfor -%}
+{%- if not groupings -%}{%- do groupings.append(content) -%}{%- endif -%}
 staged as (
 
     select
@@ -74,9 +73,10 @@ resent as (
 
     select
         copies.*,
-        {% if resend -%}
+        {# The same under another key; rows that share a key contradict each other, they are not re-sent. -#}
+        {% if resend and has_key -%}
         (not is_copy {%- for c in resend %} and {{ c }} is not null{% endfor %}
-        and row_number() over (partition by is_copy, {{ resend | join(', ') }} order by {{ key }}) > 1)
+        and {{ key }} <> min({{ key }}) over (partition by is_copy, {{ resend | join(', ') }}))
         {%- else -%} false {%- endif %} as is_resend
     from copies
 
@@ -91,7 +91,10 @@ ranked as (
             partition by {{ key }}, is_copy, is_resend
             order by case when {{ order_at }} is null then 1 else 0 end, {{ order_at }} desc, {{ content | join(', ') }}
         ) > 1)
-        {%- else -%} false {%- endif %} as is_conflict
+        {%- else -%} false {%- endif %} as is_conflict,
+        {% if has_key -%}
+        (not is_copy and not is_resend and count(*) over (partition by {{ key }}, is_copy, is_resend) > 1)
+        {%- else -%} false {%- endif %} as is_contested
     from resent
 
 ),
@@ -102,7 +105,7 @@ flagged as (
         {%- for c in content %}
         {{ c }},
         {%- endfor %}
-        quarantine_reason, is_copy, is_copy or is_resend as is_duplicate, is_conflict,
+        quarantine_reason, is_copy, is_copy or is_resend as is_duplicate, is_conflict, is_contested,
         not is_copy and not is_resend and not is_conflict as is_kept, true as is_repeated
     from ranked
     union all
@@ -110,7 +113,7 @@ flagged as (
         {%- for c in content %}
         {{ c }},
         {%- endfor %}
-        quarantine_reason, false, false, false, quarantine_reason is null, false
+        quarantine_reason, false, false, false, false, quarantine_reason is null, false
     from marked
     where not is_candidate
 
@@ -137,7 +140,7 @@ unused_parents as (
 {% endmacro %}
 
 {% macro is_orphan(child_key) %}
-  {%- if is_mapped('requests') -%}
+  {%- if is_mapped('requests', 'request_id') -%}
   ({{ child_key }} is not null and parents.request_id is null and unused_parents.unused_request_id is null)
   {%- else -%} {{ typed_null('boolean') }} {%- endif -%}
 {% endmacro %}
@@ -162,6 +165,9 @@ final as (
 
 select * from final
 {% endmacro %}
+
+{# True for rows not dated after the clock: undated ones tell no time, but still what they say. #}
+{% macro is_not_later(date_column) %}coalesce({{ date_column }} <= {{ as_of() }}, true){% endmacro %}
 
 {# True for rows dated up to the clock; a source without dates has no later rows to tell apart. #}
 {% macro is_counted(source, date_column, value=none) %}

@@ -22,6 +22,9 @@
 {# The clock: rows dated later never count. #}
 {% macro as_of() %}{{ return(timestamp_literal(mapping().get('as_of') or '2200-01-01 00:00:00')) }}{% endmacro %}
 
+{# Later than any date: where an assignment without one sorts. #}
+{% macro undated() %}{{ return(timestamp_literal('2199-12-31 00:00:00')) }}{% endmacro %}
+
 {# Grain: one row per configured experiment. #}
 {% macro experiments() %}
   {%- for e in experiments_mapping() %}
@@ -60,16 +63,23 @@
 
 {% macro typed_null(data_type) %}{{ return('cast(null as ' ~ sql_type(data_type) ~ ')') }}{% endmacro %}
 
+{# Columns a model's .yml declares. A unit test sees no graph: there the relation built before it tells their names. #}
+{% macro declared_columns(name, schema) %}
+  {% if not execute %}{{ return([]) }}{% endif %}
+  {% set node = (graph.nodes or {}).get('model.plumbline.' ~ name) %}
+  {% if node %}{{ return(node.columns.values() | list) }}{% endif %}
+  {% set built = api.Relation.create(database=target.database, schema=generate_schema_name(schema, model), identifier=name) %}
+  {{ return(adapter.get_columns_in_relation(built)) }}
+{% endmacro %}
+
 {# Logical columns of a staging model: those whose .yml gives them a role. #}
-{% macro logical_columns() %}
+{% macro logical_columns(source) %}
   {% set found = [] %}
-  {% if execute %}
-    {% for column in model.columns.values() %}
-      {% set meta = column.get('meta') or (column.get('config') or {}).get('meta') or {} %}
-      {% if meta.get('role') %}
-        {% do found.append({'name': column.name, 'type': column.data_type, 'role': meta.role, 'required': meta.required}) %}
-      {% endif %}
-    {% endfor %}
-  {% endif %}
+  {% for column in declared_columns('stg_' ~ source, 'staging') %}
+    {% set meta = column.meta or (column.config or {}).meta or {} %}
+    {% if meta.role %}
+      {% do found.append({'name': column.name, 'type': column.data_type, 'role': meta.role, 'required': meta.required}) %}
+    {% endif %}
+  {% endfor %}
   {{ return(found) }}
 {% endmacro %}

@@ -2,11 +2,17 @@
    `repaired` is the estimate; the others undo one repair or fill in what is not known yet, so that Python can say what
    each gap does. A reading swaps columns, changes which requests count, or weighs them; the metrics stay the same. #}
 {% macro readings() %}
+  {% set undated = {
+      'first_quote_seconds': 'case when n_undated_quotes > 0 then 0 else first_quote_seconds end',
+      'n_quotes': 'n_quotes + n_undated_quotes', 'n_quotes_24h': 'n_quotes_24h + n_undated_quotes'} %}
+  {% set undated_hires = {
+      'first_hire_seconds': 'case when n_undated_hires > 0 then 0 else first_hire_seconds end',
+      'n_hires': 'n_hires + n_undated_hires', 'gmv': 'gmv + gmv_undated', 'n_refunded_hires': 'n_refunded_hires + n_undated_refunds'} %}
   {{ return([
     {'name': 'repaired', 'by_segment': true},
     {'name': 'variant_from_quotes', 'variant': 'variant_from_quotes'},
-    {'name': 'immature_low', 'everyone': true, 'fill': 'low', 'by_segment': true},
-    {'name': 'immature_high', 'everyone': true, 'fill': 'high', 'by_segment': true},
+    {'name': 'immature_low', 'everyone': true, 'fill': 'low'},
+    {'name': 'immature_high', 'everyone': true, 'fill': 'high'},
     {'name': 'duplicate_rows.requests', 'weight': 'n_copies'},
     {'name': 'duplicate_rows.quotes', 'swap': {
         'n_quotes': 'n_quotes_with_duplicates', 'n_quotes_24h': 'n_quotes_24h_with_duplicates'}},
@@ -15,16 +21,61 @@
         'gmv': 'gmv_with_duplicates'}},
     {'name': 'duplicate_rows.support_tickets', 'swap': {'n_support_tickets': 'n_support_tickets_with_duplicates'}},
     {'name': 'duplicate_rows.spam_flags', 'swap': {'n_spam_flags': 'n_spam_flags_with_duplicates'}},
+    {'name': 'missing_values.quotes.quoted_at', 'swap': {
+        'first_quote_seconds': 'first_quote_seconds_without_log',
+        'n_quotes': 'n_quotes_without_log', 'n_quotes_24h': 'n_quotes_24h_without_log'}},
+    {'name': 'undated_high.quotes', 'swap': undated},
+    {'name': 'undated_high.hires', 'swap': undated_hires},
+    {'name': 'unknown_outcome_high.hires', 'swap': {'n_refunded_hires': 'n_refunded_hires + n_hires_of_unknown_outcome'}},
+    {'name': 'conflict_low.requests', 'swap': {
+        'first_quote_seconds': 'case when n_other_readings > 0 then null else first_quote_seconds end',
+        'first_hire_seconds': 'case when n_other_readings > 0 then null else first_hire_seconds end',
+        'n_quotes_24h': 'case when n_other_readings > 0 then 0 else n_quotes_24h end'}},
+    {'name': 'conflict_high.requests', 'swap': {
+        'first_quote_seconds': 'case when n_other_readings > 0 and n_quotes > 0 then 0 else first_quote_seconds end',
+        'first_hire_seconds': 'case when n_other_readings > 0 and n_hires > 0 then 0 else first_hire_seconds end',
+        'n_quotes_24h': 'case when n_other_readings > 0 then n_quotes else n_quotes_24h end'}},
+    {'name': 'conflict_low.quotes', 'swap': {
+        'first_quote_seconds': 'case when n_contested_quotes > 0 then null else first_quote_seconds end',
+        'n_quotes_24h': 'case when n_contested_quotes > n_quotes_24h then 0 else n_quotes_24h - n_contested_quotes end'}},
+    {'name': 'conflict_high.quotes', 'swap': {
+        'first_quote_seconds': 'case when n_contested_quotes > 0 then 0 else first_quote_seconds end',
+        'n_quotes_24h': 'n_quotes_24h + n_contested_quotes'}},
+    {'name': 'conflict_low.hires', 'swap': {
+        'first_hire_seconds': 'case when n_contested_hires > 0 then null else first_hire_seconds end',
+        'gmv': 'gmv - gmv_contested', 'n_refunded_hires': 'n_refunded_hires - n_contested_refunds'}},
+    {'name': 'conflict_high.hires', 'swap': {
+        'first_hire_seconds': 'case when n_contested_hires > 0 then 0 else first_hire_seconds end',
+        'gmv': 'gmv + gmv_other_readings', 'n_refunded_hires': 'n_refunded_hires - n_contested_refunds + n_contested_hires'}},
+    {'name': 'joint_low', 'everyone': true, 'fill': 'low', 'swap': joint_low(), 'by_segment': true},
+    {'name': 'joint_high', 'everyone': true, 'fill': 'high', 'swap': joint_high(), 'by_segment': true},
   ]) }}
+{% endmacro %}
+
+{# Every request's columns at the end where it has least (low) and most (high), all open gaps of its outcome together. #}
+{% macro joint_low() %}
+  {{ return({
+      'first_quote_seconds': 'case when n_other_readings + n_contested_quotes > 0 then null else first_quote_seconds end',
+      'n_quotes_24h': 'case when n_other_readings > 0 or n_contested_quotes > n_quotes_24h then 0 else n_quotes_24h - n_contested_quotes end',
+      'first_hire_seconds': 'case when n_other_readings + n_contested_hires > 0 then null else first_hire_seconds end',
+      'gmv': 'gmv - gmv_contested',
+      'n_refunded_hires': 'n_refunded_hires - n_contested_refunds'}) }}
+{% endmacro %}
+
+{% macro joint_high() %}
+  {{ return({
+      'first_quote_seconds': 'case when n_undated_quotes + n_contested_quotes > 0 or (n_other_readings > 0 and n_quotes > 0) then 0 else first_quote_seconds end',
+      'n_quotes': 'n_quotes + n_undated_quotes',
+      'n_quotes_24h': 'case when n_other_readings > 0 then n_quotes else n_quotes_24h + n_contested_quotes end + n_undated_quotes',
+      'first_hire_seconds': 'case when n_undated_hires + n_contested_hires > 0 or (n_other_readings > 0 and n_hires > 0) then 0 else first_hire_seconds end',
+      'n_hires': 'n_hires + n_undated_hires',
+      'gmv': 'gmv + gmv_undated + gmv_other_readings',
+      'n_refunded_hires': 'n_refunded_hires - n_contested_refunds + n_contested_hires + n_undated_refunds + n_hires_of_unknown_outcome'}) }}
 {% endmacro %}
 
 {# Columns of request_metrics, as its .yml lists them. #}
 {% macro request_columns() %}
-  {% set found = [] %}
-  {% if execute %}
-    {% for c in graph.nodes['model.plumbline.request_metrics'].columns.values() %}{% do found.append(c.name) %}{% endfor %}
-  {% endif %}
-  {{ return(found) }}
+  {{ return(declared_columns('request_metrics', 'metrics') | map(attribute='name') | list) }}
 {% endmacro %}
 
 {# Overall and, where asked, one pass per segment column: [none, 'category', …]. #}
@@ -113,4 +164,13 @@
     when {{ value }} < 200 then floor({{ value }})
     else 200 + floor(ln({{ value }} / 200.0) / 0.00498)
   end
+{% endmacro %}
+
+{# An expression with a reading's columns put in place of its own, whole words only. #}
+{% macro at_reading(expression, reading) %}
+  {% set swap = reading.get('swap') or {} %}
+  {% set words = modules.re.split('([A-Za-z_][A-Za-z_0-9]*)', expression) %}
+  {% set out = [] %}
+  {% for word in words %}{% do out.append('(' ~ swap[word] ~ ')' if word in swap else word) %}{% endfor %}
+  {{ return(out | join('')) }}
 {% endmacro %}

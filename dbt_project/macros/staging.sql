@@ -3,7 +3,7 @@
 {% macro stage(source) %}
 {%- set mapped = source_mapping(source) -%}
 {%- set physical = mapped.get('columns') or {} -%}
-{%- set columns = logical_columns() -%}
+{%- set columns = logical_columns(source) -%}
 with source as (
 
     {% if mapped.get('relation') %}
@@ -60,18 +60,21 @@ select * from final
   {%- if not physical -%} {{ typed_null(column.type) }}
   {%- elif column.type == 'timestamp' -%} {{ read_timestamp('raw_' ~ column.name, physical.type, timezone) }}
   {%- elif column.type == 'double' -%} {{ read_double('raw_' ~ column.name, physical.type) }}
-  {%- elif column.role == 'variant' -%} nullif(lower(trim(cast(raw_{{ column.name }} as {{ sql_type('text') }}))), '')
-  {%- else -%} nullif(trim(cast(raw_{{ column.name }} as {{ sql_type('text') }})), '')
+  {%- elif column.role == 'variant' -%} nullif(lower(trim({{ read_text('raw_' ~ column.name, physical.type) }})), '')
+  {%- else -%} nullif(trim({{ read_text('raw_' ~ column.name, physical.type) }}), '')
   {%- endif -%}
 {% endmacro %}
 
-{# Unusable: a null key or foreign key, or a request that can't be placed in time. #}
+{# Unusable: a null key or foreign key, or a request that can't be placed in time; every row where the source lacks the column. #}
 {% macro quarantine_reason(source, columns) %}
   {%- set needed = [] -%}
-  {%- for c in columns if is_mapped(source, c.name) and (c.role in ('key', 'foreign_key') or (c.required and c.type == 'timestamp')) -%}
-    {%- do needed.append(c) -%}
+  {%- set absent = [] -%}
+  {%- for c in columns if c.role in ('key', 'foreign_key') or (c.required and c.type == 'timestamp') -%}
+    {%- do needed.append(c) if is_mapped(source, c.name) -%}
+    {%- do absent.append(c.name) if c.required and is_mapped(source) and not is_mapped(source, c.name) -%}
   {%- endfor -%}
-  {%- if needed -%}
+  {%- if absent -%} {{ text_literal(absent[0] ~ ' is not in the source') }}
+  {%- elif needed -%}
   case
     {%- for c in needed %}
     {%- if c.type != 'text' %}

@@ -12,6 +12,12 @@
 {% endmacro %}
 {% macro default__read_timestamp(expression, raw_type, timezone) %}{{ unsupported('read_timestamp') }}{% endmacro %}
 
+{# Text from a raw column; a whole number reads the same whether it is held as an integer or as a double. #}
+{% macro read_text(expression, raw_type) %}
+  {{ return(adapter.dispatch('read_text', 'plumbline')(expression, raw_type)) }}
+{% endmacro %}
+{% macro default__read_text(expression, raw_type) %}{{ unsupported('read_text') }}{% endmacro %}
+
 {# A double from a raw column; null where the value is not a finite number. #}
 {% macro read_double(expression, raw_type) %}
   {{ return(adapter.dispatch('read_double', 'plumbline')(expression, raw_type)) }}

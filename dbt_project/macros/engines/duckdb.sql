@@ -22,8 +22,8 @@
     {%- set value -%}
       case
         when regexp_full_match(trim({{ expression }}), '[0-9]{9,17}([.][0-9]+)?') then {{ epoch }}
-        when regexp_full_match(trim({{ expression }}), '.*[0-9]{2}:[0-9]{2}.*([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)')
-          then try_cast({{ expression }} as timestamptz) at time zone 'UTC'
+        when regexp_full_match(trim({{ expression }}), '.*[0-9]{2}:[0-9]{2}.*([Zz]| UTC|[+-][0-9]{2}(:?[0-9]{2})?)')
+          then try_cast(regexp_replace(trim({{ expression }}), ' +([+-][0-9:]+)$', '\1') as timestamptz) at time zone 'UTC'
         else {{ naive | replace('%s', 'try_cast(' ~ expression ~ ' as timestamp)') }}
       end
     {%- endset -%}
@@ -33,6 +33,18 @@
     {%- set value -%} cast(null as timestamp) {%- endset -%}
   {%- endif -%}
   case when {{ value }} >= timestamp '1970-01-01' and {{ value }} < timestamp '2200-01-01' then {{ value }} end
+{% endmacro %}
+
+{# Ids with a null among them often come as doubles: 17.0 is the request 17 of the other tables. #}
+{% macro duckdb__read_text(expression, raw_type) %}
+  {%- if raw_type | upper in ('DOUBLE', 'FLOAT', 'REAL') -%}
+  case
+    when isnan({{ expression }}) then null
+    when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9007199254740992
+      then cast(cast({{ expression }} as bigint) as varchar)
+    else cast({{ expression }} as varchar)
+  end
+  {%- else -%} cast({{ expression }} as varchar) {%- endif -%}
 {% endmacro %}
 
 {% macro duckdb__read_double(expression, raw_type) %}

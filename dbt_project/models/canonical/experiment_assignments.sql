@@ -17,9 +17,10 @@ final as (
         assignments.entity_id as unit_id,
         assignments.variant,
         assignments.assigned_at,
-        coalesce(units.variant = assignments.variant and (
-            assignments.assigned_at = units.first_assigned_at or assignments.assigned_at is null
-        ), false) as is_first,
+        coalesce(
+            units.variant = assignments.variant
+            and units.first_assigned_at = coalesce(assignments.assigned_at, {{ undated() }}), false
+        ) as is_first,
         coalesce(units.is_exposed_to_several, false) as is_exposed_to_several,
         assignments.is_orphan
     from assignments

@@ -7,11 +7,16 @@ with dated as (
         request_id,
         variant,
         is_duplicate,
+        is_conflict,
+        is_contested,
         {{ seconds_between('request_created_at', 'reconciled_at') }} as seconds_after_request,
         {{ is_counted('quotes', 'quoted_at', 'reconciled_at') }} as is_counted,
-        reconciled_at is null as is_undated
+        {{ 'reconciled_at is null' if is_mapped('quotes', 'quoted_at') else 'false' }} as is_undated,
+        {{ is_not_later('reconciled_at') }} and not is_conflict as is_carrier,
+        not is_duplicate and not is_conflict as is_single,
+        quoted_at is null as is_repaired_from_log
     from {{ quotes }}
-    where quarantine_reason is null and not is_conflict and request_created_at is not null
+    where quarantine_reason is null and request_created_at is not null
 
 ),
 
@@ -19,14 +24,20 @@ final as (
 
     select
         request_id,
-        sum(case when is_counted and not is_duplicate then 1 else 0 end) as n_quotes,
-        sum(case when is_counted then 1 else 0 end) as n_quotes_with_duplicates,
-        sum(case when is_counted and not is_duplicate and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h,
-        sum(case when is_counted and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h_with_duplicates,
-        min(case when is_counted and seconds_after_request >= 0 then seconds_after_request end) as first_quote_seconds,
-        sum(case when is_undated and not is_duplicate then 1 else 0 end) as n_undated_quotes,
-        min(case when is_counted then variant end) as lowest_variant,
-        max(case when is_counted then variant end) as highest_variant
+        sum(case when is_counted and is_single then 1 else 0 end) as n_quotes,
+        sum(case when is_counted and not is_conflict then 1 else 0 end) as n_quotes_with_duplicates,
+        sum(case when is_counted and is_single and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h,
+        sum(case when is_counted and not is_conflict and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h_with_duplicates,
+        min(case when is_counted and is_single and seconds_after_request >= 0 then seconds_after_request end) as first_quote_seconds,
+        sum(case when is_undated and is_single then 1 else 0 end) as n_undated_quotes,
+        sum(case when is_contested and not is_conflict then 1 else 0 end) as n_contested_quotes,
+        min(case when is_counted and is_single and not is_repaired_from_log and seconds_after_request >= 0
+            then seconds_after_request end) as first_quote_seconds_without_log,
+        sum(case when is_counted and is_single and not is_repaired_from_log then 1 else 0 end) as n_quotes_without_log,
+        sum(case when is_counted and is_single and not is_repaired_from_log and seconds_after_request between 0 and 86400
+            then 1 else 0 end) as n_quotes_24h_without_log,
+        min(case when is_carrier then variant end) as lowest_variant,
+        max(case when is_carrier then variant end) as highest_variant
     from dated
     group by request_id
 

@@ -16,7 +16,7 @@ event_variants as (
     select events.request_id, min(events.variant) as lowest_variant, max(events.variant) as highest_variant
     from {{ events }} as events
     where events.quarantine_reason is null and events.variant is not null
-        and {{ is_counted('quote_events', 'event_at', 'events.event_at') }}
+        and {{ is_not_later('events.event_at') }}
     group by events.request_id
 
 ),

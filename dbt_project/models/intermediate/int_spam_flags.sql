@@ -6,9 +6,13 @@ with {{ flag_rows('spam_flags', staged, anchors=[['quote_id', 'flagged_at']], or
 
 quoted as (
 
-    select quote_id as parent_quote_id, request_id, request_created_at
+    {# An id that was re-sent and also used for another quote has two rows: the kept one comes first. -#}
+    select
+        quote_id as parent_quote_id,
+        coalesce(max(case when is_kept then request_id end), min(request_id)) as request_id
     from {{ quotes }}
     where quarantine_reason is null and not is_copy and not is_conflict and quote_id is not null
+    group by quote_id
 
 ),
 
@@ -25,7 +29,6 @@ final as (
     select
         flagged.*,
         quoted.request_id,
-        quoted.request_created_at,
         {% if is_mapped('quotes', 'quote_id') -%}
         (flagged.quote_id is not null and quoted.parent_quote_id is null and unused_quotes.unused_quote_id is null)
         {%- else -%} {{ typed_null('boolean') }} {%- endif %} as is_orphan

@@ -11,10 +11,10 @@ assigned as (
         assigned_experiment_id as experiment_id,
         entity_id as unit_id,
         variant,
-        coalesce(assigned_at, {{ timestamp_literal('2199-12-31 00:00:00') }}) as assigned_at
+        coalesce(assigned_at, {{ undated() }}) as assigned_at
     from {{ assignments }}
     where is_kept and variant is not null
-        and {% if is_mapped('assignments', 'assigned_at') -%} (assigned_at is null or assigned_at <= {{ as_of() }}) {%- else -%} true {%- endif %}
+        and {{ is_not_later('assigned_at') }}
 
 ),
 

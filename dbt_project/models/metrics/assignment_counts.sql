@@ -33,7 +33,8 @@ final as (
     select units.experiment_id, {{ typed_null('text') }} as segment, units.variant, cast(count(*) as {{ sql_type('bigint') }}) as n_units
     from {{ units }} as units
     inner join experiments on units.experiment_id = experiments.experiment_id and experiments.unit <> 'request'
-    where units.variant is not null and units.first_assigned_at < experiments.window_end
+    where units.variant is not null
+        and (units.first_assigned_at < experiments.window_end or units.first_assigned_at = {{ undated() }})
     group by units.experiment_id, units.variant
 
 )

@@ -15,8 +15,9 @@ with
 {%- if c.name.endswith('_unreadable') %}
 {%- do rows.append(defect_row('invalid_values', c.name | replace('_unreadable', ''), 'defect_' ~ c.name, 'defect_' ~ c.name, relation)) %}
 {%- elif is_mapped(source, c.name) %}
-{%- set repaired = (source == 'quotes' and c.name == 'quoted_at') or (source == 'quotes' and c.name == 'variant' and id is not none) %}
-{%- do rows.append(defect_row('missing_variant' if source == 'quotes' and c.name == 'variant' and id is not none else 'missing_values', c.name, 'defect_' ~ c.name, ('residual_' if repaired else 'defect_') ~ c.name, relation)) %}
+{%- set is_arm = source == 'quotes' and c.name == 'variant' and id is not none and not mapping().get('everyone') %}
+{%- set is_repaired = is_arm or (source == 'quotes' and c.name == 'quoted_at') %}
+{%- do rows.append(defect_row('missing_variant' if is_arm else 'missing_values', c.name, 'defect_' ~ c.name, ('residual_' if is_repaired else 'defect_') ~ c.name, relation)) %}
 {%- endif %}
 {%- endfor %}
 {%- do rows.append(defect_row('duplicate_rows', none, 'defect_is_duplicate', '0', relation)) %}

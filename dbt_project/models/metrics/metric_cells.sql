@@ -1,50 +1,62 @@
-{#- Histograms for regions and intervals: requests grouped by what is known of their value, edges outward. Shares and
-    quantiles in every arm; means and ratios only among the requests without a variant, where the largest must be found. -#}
+{#- Histograms for regions and intervals: requests grouped by what is known of their value, edges outward. Two bases:
+    `observed` holds mature requests at their value, `joint` every request between the least and the most its open gaps
+    allow. Means and ratios only among the requests without a variant, where the largest must be found; an arm's sums
+    are in metric_statistics. -#}
 {%- set relation = ref('experiment_requests') -%}
+{%- set named = {} -%}
+{%- for r in readings() %}{% do named.update({r.name: r}) %}{% endfor -%}
 {%- set passes = [] -%}
-{%- for segment in segment_passes(true) %}{% for m in metrics_mapping() -%}
-{%- do passes.append({'segment': segment, 'metric': m}) -%}
-{%- endfor %}{% endfor -%}
+{%- for basis in ['observed', 'joint'] %}{% for segment in segment_passes(true) %}{% for m in metrics_mapping() -%}
+{%- do passes.append({'basis': basis, 'segment': segment, 'metric': m}) -%}
+{%- endfor %}{% endfor %}{% endfor -%}
 with final as (
     {%- for p in passes %}{% set m = p.metric %}
+    {%- set low = m.y if p.basis == 'observed' else at_reading(m.y, named['joint_low']) %}
+    {%- set high = m.y if p.basis == 'observed' else at_reading(m.y, named['joint_high']) %}
+    {%- set d = (m.d or '1') if p.basis == 'observed' else at_reading(m.d or '1', named['joint_low']) %}
     select
         experiment_id,
+        {{ text_literal(p.basis) }} as basis,
         segment,
         {{ text_literal(m.name) }} as metric,
         variant,
-        is_mature,
         min(low) as low,
         nullif(max(high), {{ infinite() }}) as high,
         d,
         cast(count(*) as {{ sql_type('bigint') }}) as n_requests
     from (
         select
-            experiment_id,
-            {{ segment_of(p.segment) }} as segment,
-            variant,
-            is_mature__{{ m.name }} as is_mature,
-            {% if m.kind == 'share' -%}
-            cast(({{ m.y }}) as {{ sql_type('double') }}) as low,
-            cast(case when is_mature__{{ m.name }} then ({{ m.y }}) else 1 end as {{ sql_type('double') }}) as high,
-            ({{ m.y }}) as bin,
-            {%- elif m.kind == 'quantile' -%}
-            cast(coalesce(({{ m.y }}), observed_seconds__{{ m.name }}, {{ infinite() }}) as {{ sql_type('double') }}) as low,
-            cast(coalesce(({{ m.y }}), {{ infinite() }}) as {{ sql_type('double') }}) as high,
-            case when ({{ m.y }}) is null then -2 - {{ bin_of('observed_seconds__' ~ m.name) }} else {{ bin_of('(' ~ m.y ~ ')') }} end as bin,
-            {%- else -%}
-            cast(({{ m.y }}) as {{ sql_type('double') }}) as low,
-            cast(({{ m.y }}) as {{ sql_type('double') }}) as high,
-            {{ bin_of('(' ~ m.y ~ ')') }} as bin,
-            {%- endif %}
-            cast({{ '(' ~ m.d ~ ')' if m.d else '1' }} as {{ sql_type('double') }}) as d
-        from {{ relation }}
-        {% if m.kind in ('mean', 'ratio') -%} where variant = 'unknown' {%- endif %}
-    ) as request_values
-    group by experiment_id, segment, variant, is_mature, bin, d
+            experiment_id, segment, variant, low, high, d,
+            case when low = high then {{ bin_of('nullif(low, ' ~ infinite() ~ ')') }} else -2 - {{ bin_of('low') }} end as bin,
+            case when low <> high then {{ bin_of('nullif(high, ' ~ infinite() ~ ')') }} end as high_bin
+        from (
+            select
+                experiment_id,
+                {{ segment_of(p.segment) }} as segment,
+                variant,
+                {% if m.kind == 'quantile' -%}
+                {# Here the least seconds come with the most quotes: low and high change sides. -#}
+                cast(coalesce(({{ high }}), {{ 'observed_seconds__' ~ m.name ~ ', ' if p.basis == 'joint' }}{{ infinite() }}) as {{ sql_type('double') }}) as low,
+                cast(coalesce(({{ low }}), {{ infinite() }}) as {{ sql_type('double') }}) as high,
+                {%- elif m.kind == 'share' and p.basis == 'joint' -%}
+                cast(({{ low }}) as {{ sql_type('double') }}) as low,
+                cast(case when is_mature__{{ m.name }} then ({{ high }}) else 1 end as {{ sql_type('double') }}) as high,
+                {%- else -%}
+                cast(({{ low }}) as {{ sql_type('double') }}) as low,
+                cast(({{ high }}) as {{ sql_type('double') }}) as high,
+                {%- endif %}
+                cast(({{ d }}) as {{ sql_type('double') }}) as d
+            from {{ relation }}
+            where 1 = 1
+                {%- if p.basis == 'observed' %} and is_mature__{{ m.name }}{% endif %}
+                {%- if m.kind in ('mean', 'ratio') %} and variant = 'unknown'{% endif %}
+        ) as outcomes
+    ) as binned
+    group by experiment_id, segment, variant, bin, high_bin, d
     {%- if not loop.last %} union all {% endif %}
     {%- else %}
-    select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as segment, {{ typed_null('text') }} as metric,
-        {{ typed_null('text') }} as variant, {{ typed_null('boolean') }} as is_mature, {{ typed_null('double') }} as low,
+    select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as basis, {{ typed_null('text') }} as segment, {{ typed_null('text') }} as metric,
+        {{ typed_null('text') }} as variant, {{ typed_null('double') }} as low,
         {{ typed_null('double') }} as high, {{ typed_null('double') }} as d, {{ typed_null('bigint') }} as n_requests
     where 1 = 0
     {%- endfor %}

@@ -2,7 +2,8 @@
 {%- set relation = ref('experiment_requests') -%}
 {%- set wanted = metrics_mapping() | selectattr('kind', 'equalto', 'quantile') | list -%}
 {%- set passes = [] -%}
-{%- for reading in readings() if not reading.get('swap') %}{% for segment in segment_passes(reading.get('by_segment')) %}{% for m in wanted -%}
+{%- for reading in readings() %}{% for segment in segment_passes(reading.get('by_segment')) %}
+{%- for m in wanted if not reading.get('swap') or at_reading(m.y, reading) != m.y -%}
 {%- do passes.append({'reading': reading, 'segment': segment, 'metric': m}) -%}
 {%- endfor %}{% endfor %}{% endfor -%}
 with copies as (

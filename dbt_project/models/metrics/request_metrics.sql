@@ -7,9 +7,12 @@
 {%- set flags = ref('int_spam_flags') -%}
 with repeats as (
 
-    select request_id, count(*) as n_copies
+    select
+        request_id,
+        sum(case when is_copy then 1 else 0 end) as n_copies,
+        sum(case when is_conflict then 1 else 0 end) as n_other_readings
     from {{ flagged_requests }}
-    where quarantine_reason is null and is_copy
+    where quarantine_reason is null and (is_copy or is_conflict)
     group by request_id
 
 ),
@@ -20,11 +23,17 @@ dated_hires as (
         request_id,
         amount,
         is_duplicate,
+        is_conflict,
+        is_contested,
+        not is_duplicate and not is_conflict as is_single,
+        {{ is_counted('hires', 'hired_at') }} as is_counted,
+        {{ 'hired_at is null' if is_mapped('hires', 'hired_at') else 'false' }} as is_undated,
+        {{ 'outcome is null' if is_mapped('hires', 'outcome') else 'false' }} as is_of_unknown_outcome,
+        {{ 'amount is null' if is_mapped('hires', 'amount') else 'false' }} as is_of_unknown_amount,
         lower(outcome) in ('refunded', 'disputed') as is_refunded,
         {{ seconds_between('request_created_at', 'hired_at') }} as seconds_after_request
     from {{ hires }}
-    where quarantine_reason is null and not is_conflict and request_created_at is not null
-        and {{ is_counted('hires', 'hired_at') }}
+    where quarantine_reason is null and request_created_at is not null
 
 ),
 
@@ -32,13 +41,22 @@ request_hires as (
 
     select
         request_id,
-        min(seconds_after_request) as first_hire_seconds,
-        sum(case when is_duplicate then 0 else 1 end) as n_hires,
-        count(*) as n_hires_with_duplicates,
-        sum(case when is_refunded and not is_duplicate then 1 else 0 end) as n_refunded_hires,
-        sum(case when is_refunded then 1 else 0 end) as n_refunded_hires_with_duplicates,
-        sum(case when is_duplicate then 0 else amount end) as gmv,
-        sum(amount) as gmv_with_duplicates
+        min(case when is_counted and not is_conflict then seconds_after_request end) as first_hire_seconds,
+        sum(case when is_counted and is_single then 1 else 0 end) as n_hires,
+        sum(case when is_counted and not is_conflict then 1 else 0 end) as n_hires_with_duplicates,
+        sum(case when is_counted and is_single and is_refunded then 1 else 0 end) as n_refunded_hires,
+        sum(case when is_counted and not is_conflict and is_refunded then 1 else 0 end) as n_refunded_hires_with_duplicates,
+        sum(case when is_counted and is_single then amount else 0 end) as gmv,
+        sum(case when is_counted and not is_conflict then amount else 0 end) as gmv_with_duplicates,
+        sum(case when is_undated and is_single then 1 else 0 end) as n_undated_hires,
+        sum(case when is_undated and is_single then amount else 0 end) as gmv_undated,
+        sum(case when is_undated and is_single and (is_refunded or is_of_unknown_outcome) then 1 else 0 end) as n_undated_refunds,
+        sum(case when is_counted and is_single and is_of_unknown_outcome then 1 else 0 end) as n_hires_of_unknown_outcome,
+        sum(case when is_single and is_of_unknown_amount then 1 else 0 end) as n_hires_of_unknown_amount,
+        sum(case when is_contested and not is_conflict then 1 else 0 end) as n_contested_hires,
+        sum(case when is_contested and not is_conflict then amount else 0 end) as gmv_contested,
+        sum(case when is_conflict then amount else 0 end) as gmv_other_readings,
+        sum(case when is_contested and not is_conflict and is_refunded then 1 else 0 end) as n_contested_refunds
     from dated_hires
     group by request_id
 
@@ -78,16 +96,22 @@ final as (
         requests.category,
         requests.geo,
         cast(coalesce(repeats.n_copies, 0) + 1 as {{ sql_type('bigint') }}) as n_copies,
+        cast(coalesce(repeats.n_other_readings, 0) as {{ sql_type('bigint') }}) as n_other_readings,
         cast(request_quotes.first_quote_seconds as {{ sql_type('double') }}) as first_quote_seconds,
-        {%- for column in ['n_quotes', 'n_quotes_with_duplicates', 'n_quotes_24h', 'n_quotes_24h_with_duplicates', 'n_undated_quotes'] %}
+        cast(request_quotes.first_quote_seconds_without_log as {{ sql_type('double') }}) as first_quote_seconds_without_log,
+        {%- for column in ['n_quotes', 'n_quotes_with_duplicates', 'n_quotes_24h', 'n_quotes_24h_with_duplicates', 'n_undated_quotes', 'n_contested_quotes',
+            'n_quotes_without_log', 'n_quotes_24h_without_log'] %}
         cast(coalesce(request_quotes.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}
         cast(request_hires.first_hire_seconds as {{ sql_type('double') }}) as first_hire_seconds,
-        {%- for column in ['n_hires', 'n_hires_with_duplicates', 'n_refunded_hires', 'n_refunded_hires_with_duplicates'] %}
+        {%- for column in ['n_hires', 'n_hires_with_duplicates', 'n_refunded_hires', 'n_refunded_hires_with_duplicates',
+            'n_undated_hires', 'n_undated_refunds', 'n_hires_of_unknown_outcome', 'n_hires_of_unknown_amount',
+            'n_contested_hires', 'n_contested_refunds'] %}
         cast(coalesce(request_hires.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}
-        cast(coalesce(request_hires.gmv, 0) as {{ sql_type('double') }}) as gmv,
-        cast(coalesce(request_hires.gmv_with_duplicates, 0) as {{ sql_type('double') }}) as gmv_with_duplicates,
+        {%- for column in ['gmv', 'gmv_with_duplicates', 'gmv_undated', 'gmv_contested', 'gmv_other_readings'] %}
+        cast(coalesce(request_hires.{{ column }}, 0) as {{ sql_type('double') }}) as {{ column }},
+        {%- endfor %}
         {%- for column in ['n_support_tickets', 'n_support_tickets_with_duplicates'] %}
         cast(coalesce(request_tickets.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}

@@ -1,0 +1,184 @@
+"""The command line: thin; what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dagster_pipeline import __version__
+from dagster_pipeline.errors import PlumblineError
+
+CONFIG = click.option(
+    "--config", "-c", "config", type=click.Path(path_type=Path, dir_okay=False), default=Path("plumbline.yml"),
+    show_default=True, help="The configuration of this project.",
+)  # fmt: skip
+OUTPUT = click.option(
+    "--output", "-o", "output", type=click.Path(path_type=Path, file_okay=False), default=Path("out"),
+    show_default=True, help="Folder for the files of a run.",
+)  # fmt: skip
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+class _Group(click.Group):
+    """Lists commands in the order a person meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="plumbline")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Tell whether the data can carry the decision."""
+    context.obj = {"debug": debug}
+
+
+@cli.command()
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Where the demo's tables and results go.")
+@click.option("--requests", type=click.IntRange(min=100), default=40_000, show_default=True, help="Size of the world.")
+@click.option("--clean", is_flag=True, help="Without planted faults.")
+@click.option("--generate-only", is_flag=True, help="Write the tables and plumbline.yml, run nothing.")
+@click.pass_context
+def demo(context: click.Context, **options: Any) -> None:
+    """Make a marketplace with planted faults and run the whole line on it."""
+    from dagster_pipeline.commands.demo import demo as command
+
+    command(**options, debug=context.obj["debug"])
+
+
+@cli.command()
+@click.option("--path", type=click.Path(path_type=Path, dir_okay=False), default=Path("plumbline.yml"), show_default=True, help="File to write.")
+def init(path: Path) -> None:
+    """Write a commented plumbline.yml to start from."""
+    from dagster_pipeline.commands.init import init as command
+
+    command(path)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+@click.option("--path", type=click.Path(path_type=Path, dir_okay=False), help="Write the proposal here instead of printing it.")
+def discover(folder: Path, path: Path | None) -> None:
+    """Propose a plumbline.yml for the tables in a folder or a DuckDB file."""
+    from dagster_pipeline.commands.discover import discover as command
+
+    command(folder, path)
+
+
+@cli.command()
+@CONFIG
+@OUTPUT
+@JSON
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no table.")
+@click.pass_context
+def run(context: click.Context, config: Path, output: Path, as_json: bool, quiet: bool) -> None:
+    """Build, check, bound and decide; write register, verdict, metrics and report.
+
+    Ends with 0 whenever the files are written, whatever the verdict: blocking is the gate's work.
+
+    Example: plumbline run --config plumbline.yml --output out
+    """
+    from dagster_pipeline.commands.run import print_outcome
+    from dagster_pipeline.commands.run import run as command
+
+    outcome = command(config, output, debug=context.obj["debug"], quiet=quiet or as_json)
+    if as_json:
+        click.echo((output / "verdict.json").read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        print_outcome(outcome)
+
+
+@cli.command()
+@CONFIG
+@OUTPUT
+@JSON
+@click.option("--experiment", help="The experiment to decide on; default: the first.")
+@click.option("--stage", type=click.IntRange(1, 100), help="Allow a PARTIAL up to this rollout stage, in percent.")
+@click.option("--segment", "segments", multiple=True, help="Allow a PARTIAL for this segment (column=value); repeatable.")
+@click.option("--max-age", help="Oldest verdict accepted, such as 24h; default: the brief's max_age, else 7d.")
+def gate(**options: Any) -> None:
+    """Block a launch: 0 go, 1 blocked, 2 wrong usage, 3 could not be evaluated.
+
+    Needs nothing but verdict.json in the output folder.
+
+    Example: plumbline gate --output out --stage 10
+    """
+    from dagster_pipeline.commands.gate import gate as command
+
+    sys.exit(command(**options))
+
+
+@cli.group()
+def gaps() -> None:
+    """Look at the register."""
+
+
+@gaps.command("list")
+@OUTPUT
+@JSON
+@click.option("--all", "everything", is_flag=True, help="Info and resolved ones too.")
+def gaps_list(output: Path, as_json: bool, everything: bool) -> None:
+    """List the gaps of the last run, worst first."""
+    from dagster_pipeline.commands.gaps import list_gaps
+
+    list_gaps(output, as_json=as_json, everything=everything)
+
+
+@gaps.command("show")
+@click.argument("gap_id")
+@OUTPUT
+@JSON
+def gaps_show(gap_id: str, output: Path, as_json: bool) -> None:
+    """Show one gap in full."""
+    from dagster_pipeline.commands.gaps import show_gap
+
+    show_gap(gap_id, output, as_json=as_json)
+
+
+@cli.command()
+@OUTPUT
+def report(output: Path) -> None:
+    """Print the summary of the last run and where its report is."""
+    from dagster_pipeline.commands.report import report as command
+
+    command(output)
+
+
+@cli.command()
+@CONFIG
+@OUTPUT
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on this machine.")
+def serve(config: Path, output: Path, port: int) -> None:
+    """Open the Dagster UI on this machine (loopback only)."""
+    from dagster_pipeline.commands.serve import serve as command
+
+    command(config, output, port)
+
+
+def main() -> None:
+    """Entry point: errors of ours are one message and an exit code, never a traceback (but with --debug)."""
+    # Most of a short run is imports; collecting garbage in between only slows them.
+    gc.disable()
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(prog_name="plumbline", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except PlumblineError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as ending:
+        sys.exit(ending.exit_code)

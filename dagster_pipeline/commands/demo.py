@@ -1,0 +1,35 @@
+"""``plumbline demo``: the founding story, from raw tables to a verdict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from dagster_pipeline.commands.run import print_outcome, run
+from dagster_pipeline.demo.faults import Faults
+from dagster_pipeline.demo.story import founding_story, write_config
+from dagster_pipeline.demo.world import generate
+
+
+def demo(folder: Path, requests: int, clean: bool, generate_only: bool, debug: bool) -> None:
+    """Make the world (unless this very one is there already), run the line, print register and verdict."""
+    config = _world(folder, requests, clean=clean)
+    if generate_only:
+        print(f"Wrote {config}. Run it with: plumbline run --config {config} --output {folder / 'out'}")
+        return
+    print_outcome(run(config, folder / "out", debug=debug))
+
+
+def _world(folder: Path, requests: int, *, clean: bool) -> Path:
+    spec, faults = founding_story(requests)
+    faults = Faults() if clean else faults
+    marker = folder / ".world.json"
+    wanted = json.dumps({"spec": repr(replace(spec)), "faults": repr(faults)}, sort_keys=True)
+    config = folder / "plumbline.yml"
+    if marker.exists() and marker.read_text(encoding="utf-8") == wanted and config.exists():
+        return config
+    world = generate(spec, folder, faults)
+    config = write_config(folder, world)
+    marker.write_text(wanted, encoding="utf-8")
+    return config

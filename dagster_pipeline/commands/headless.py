@@ -1,0 +1,67 @@
+"""The job of the whole line run headless: the same definitions as in the UI, in this process."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from dagster_pipeline.defs.resources import PlumblineRun
+from dagster_pipeline.report.model import RunReport
+
+
+@dataclass(frozen=True)
+class LineResult:
+    """What the job came to; ``report`` None where it broke before the files were written."""
+
+    report: RunReport | None
+    broken: tuple[str, ...]
+    failure: str
+
+
+def execute_line(config_path: Path, output: Path, *, debug: bool = False) -> LineResult:
+    """Execute the job once, on an ephemeral instance unless DAGSTER_HOME names one."""
+    from dagster_pipeline.definitions import defs  # noqa: PLC0415  it loads this package
+
+    job = defs.resolve_job_def("plumbline")
+    values = config_path.parent / ".plumbline" / "values"
+    instance = dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
+    with instance:
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=debug,
+            resources={
+                "plumbline": PlumblineRun(config_path=str(config_path), output=str(output)),
+                "io_manager": dg.FilesystemIOManager(base_dir=str(values)),
+            },
+            run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}},
+        )
+        return LineResult(_value(result, "report"), _broken(result), _failure(result))
+
+
+def _value(result: dg.ExecuteInProcessResult, asset: str) -> RunReport | None:
+    try:
+        found: RunReport = result.asset_value(asset)
+    except Exception:
+        return None
+    return found
+
+
+def _broken(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    try:
+        build = result.asset_value("warehouse_build")
+    except Exception:
+        return ()
+    return tuple(node.name for node in build.result.broken)
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        data = event.event_specific_data
+        error = getattr(data, "error", None)
+        if error is not None:
+            cause = error
+            while cause.cause is not None:
+                cause = cause.cause
+            return str(cause.message)
+    return ""

@@ -1,0 +1,92 @@
+"""The metric definitions of metrics.yml, the one file that both the models and Python read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.paths import PACKAGE
+
+MetricKindName = Literal["share", "mean", "ratio", "quantile"]
+EffectName = Literal["absolute", "relative"]
+BetterName = Literal["higher", "lower"]
+
+_FILE = PACKAGE / "metrics.yml"
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class MetricDefinition:
+    """One metric: SQL expressions over request_metrics, and how its level and effect are made of them.
+
+    ``y`` is the value per request (the numerator of a ratio), ``d`` a ratio's denominator; ``scale``
+    multiplies the level; ``quantile`` is set for quantiles; ``horizon`` is in seconds; ``needs`` lists the
+    mapped columns (``source.column``, alternatives joined by ``|``) without which the metric does not
+    exist.
+    """
+
+    name: str
+    kind: MetricKindName
+    better: BetterName
+    effect: EffectName
+    y: str
+    label: str
+    needs: tuple[str, ...]
+    scale: float = 1.0
+    quantile: float | None = None
+    horizon: int = 0
+    d: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("kind", MetricKindName), ("effect", EffectName), ("better", BetterName)):
+            if getattr(self, name) not in get_args(allowed):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(allowed))}")
+        if (self.kind == "quantile") != (self.quantile is not None):
+            raise ValueError("quantile is for metrics of kind quantile, and they need one")
+        if self.quantile is not None and not 0 < self.quantile < 1:
+            raise ValueError("quantile must lie between 0 and 1")
+        if (self.kind == "ratio") != (self.d is not None):
+            raise ValueError("d is for metrics of kind ratio, and they need one")
+        if self.scale <= 0 or self.horizon < 0:
+            raise ValueError("scale must be above 0 and horizon at least 0")
+
+
+def metric_definitions() -> dict[str, MetricDefinition]:
+    """Every metric by its name, in the order of metrics.yml. Raises PlumblineError for a faulty entry."""
+    return dict(_definitions(_FILE))
+
+
+@cache
+def _definitions(file: Path) -> dict[str, MetricDefinition]:
+    with file.open(encoding="utf-8") as stream:
+        entries = yaml.load(stream, Loader=_LOADER)  # noqa: S506 - the safe loader, in C where there is one
+    definitions: dict[str, MetricDefinition] = {}
+    for number, entry in enumerate(entries, start=1):
+        definition = _definition(file, number, entry)
+        if definition.name in definitions:
+            raise PlumblineError(f"{file}: entry {number}: the metric {definition.name!r} is defined twice")
+        definitions[definition.name] = definition
+    return definitions
+
+
+def _definition(file: Path, number: int, entry: dict[str, Any]) -> MetricDefinition:
+    allowed = [field.name for field in fields(MetricDefinition)]
+    unknown = sorted(set(entry) - set(allowed))
+    if unknown:
+        raise PlumblineError(
+            f"{file}: entry {number}: unknown key {', '.join(unknown)}; allowed: {', '.join(allowed)}"
+        )
+    missing = [name for name in ("name", "kind", "better", "effect", "y", "label") if name not in entry]
+    if missing:
+        raise PlumblineError(
+            f"{file}: entry {number} ({entry.get('name', 'unnamed')}) lacks {', '.join(missing)}"
+        )
+    try:
+        return MetricDefinition(**(entry | {"needs": tuple(entry.get("needs", ()))}))
+    except ValueError as error:
+        raise PlumblineError(f"{file}: entry {number} ({entry.get('name', 'unnamed')}): {error}") from error

@@ -1,0 +1,393 @@
+"""The validated, frozen form of plumbline.yml.
+
+Each type checks what can be judged from its own values; what ties keys together (known sources, a brief's
+experiment) is checked by `dagster_pipeline.config.references`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from dagster_pipeline.config.locations import is_file
+from dagster_pipeline.config.metrics import EffectName, MetricDefinition, metric_definitions
+from dagster_pipeline.config.problems import KeyPath, Refusal
+from dagster_pipeline.config.scalars import (
+    Arm,
+    Duration,
+    Identifier,
+    Instant,
+    Number,
+    Rate,
+    Share,
+    Size,
+    Text,
+    TimeZone,
+    between,
+)
+
+EngineName = Literal["duckdb", "snowflake", "spark", "postgres"]
+UnitName = Literal["request", "customer", "session"]
+
+# Shares written in decimals sum to one but for rounding: far below this, and a typing error far above.
+_SPLIT_TOLERANCE = 1e-9
+WHOLE_TABLE = "*"  # the column that stands for its whole table in Thresholds.overrides
+
+
+ONE_ORIGIN = "needs either from (a file or a relation) or query (one SELECT), and not both"
+EMPTY_BRIEF = "has neither criteria nor guardrails: an empty brief is refused, since it decides nothing"
+NO_THRESHOLD = "is no threshold"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Warehouse(_Frozen):
+    """Where the pipeline builds: a DuckDB file (``path``, absolute once loaded) or a dbt target."""
+
+    engine: EngineName
+    path: Path | None = None
+    target: Text | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Warehouse:
+        if self.engine == "duckdb" and self.path is None:
+            raise Refusal("needs a path, the DuckDB file to build in, such as .plumbline/warehouse.duckdb")
+        if self.engine != "duckdb" and self.target is None:
+            raise Refusal(f"needs a target: the name of the dbt target that connects to {self.engine}")
+        return self
+
+
+class Source(_Frozen):
+    """One raw table: where it is read from, and which of its columns is which.
+
+    ``columns`` maps logical to physical names. Exactly one of ``from_`` (an absolute file path or glob, or a
+    relation name) and ``query`` (one SELECT, without comments or a closing semicolon) is set.
+    """
+
+    from_: Text | None = Field(default=None, alias="from")
+    query: Text | None = None
+    columns: dict[Text, Text]
+    timezone: TimeZone = "UTC"
+    freshness: Duration | None = None
+    where: Text | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether ``from_`` is a file or a glob rather than a relation of the warehouse."""
+        return self.from_ is not None and is_file(self.from_)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Source:
+        if (self.from_ is None) == (self.query is None):
+            raise Refusal(ONE_ORIGIN)
+        return self
+
+
+class Window(_Frozen):
+    """The cohort: requests with start ≤ created_at < end, both in UTC."""
+
+    start: Instant
+    end: Instant
+
+    @model_validator(mode="after")
+    def _forward(self) -> Window:
+        if self.end <= self.start:
+            raise Refusal(f"must be after the start ({self.start.isoformat()})", at=("end",))
+        return self
+
+
+class Experiment(_Frozen):
+    """A randomised experiment: its unit, its arms with their design shares, its window.
+
+    ``sampling`` holds the known logging rates, source → arm → share logged. Arms are trimmed and lower-cased.
+    """
+
+    id: Identifier
+    unit: UnitName = "request"
+    split: dict[Arm, Share]  # before control, which is checked against it
+    control: Arm
+    window: Window | None = None
+    sampling: dict[str, dict[Arm, Rate]] = Field(default_factory=dict)
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """The arms that are not the control, in the order of the split."""
+        return tuple(arm for arm in self.split if arm != self.control)
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _split_arms(cls, value: object) -> object:
+        return _arms_once(value)
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _sampling_arms(cls, value: object) -> object:
+        for source, rates in value.items() if isinstance(value, dict) else ():
+            _arms_once(rates, (source,))
+        return value
+
+    @field_validator("split")
+    @classmethod
+    def _possible_split(cls, split: dict[str, float]) -> dict[str, float]:
+        total = sum(split.values())
+        if len(split) < 2:
+            raise Refusal("needs at least two arms: one control and one or more treatments")
+        if abs(total - 1) > _SPLIT_TOLERANCE:
+            raise Refusal(f"must sum to 1; the shares sum to {total:.10g}")
+        if sum(share > 0 for share in split.values()) < 2:
+            raise Refusal("needs at least two arms with a share above 0")
+        return split
+
+    @field_validator("control")
+    @classmethod
+    def _control_in_split(cls, control: str, info: ValidationInfo) -> str:
+        split = info.data.get("split")
+        if split is not None and control not in split:
+            raise Refusal("must be one of the arms of split", split)
+        if split is not None and split[control] <= 0:
+            raise Refusal("must be an arm with a share above 0: there is nothing to compare with otherwise")
+        return control
+
+    @field_validator("sampling")
+    @classmethod
+    def _sampled_arms_in_split(
+        cls, sampling: dict[str, dict[str, float]], info: ValidationInfo
+    ) -> dict[str, dict[str, float]]:
+        split = info.data.get("split")
+        for source, arm in [(source, arm) for source, rates in sampling.items() for arm in rates]:
+            if split is not None and arm not in split:
+                raise Refusal("is not an arm of split", split, (source, arm), key_at_fault=True)
+        return sampling
+
+
+def _arms_once(arms: object, at: KeyPath = ()) -> object:
+    names = [str(name).strip().lower() for name in arms] if isinstance(arms, dict) else []
+    for name in names:
+        if names.count(name) > 1:
+            raise Refusal(f"names the arm {name!r} twice: arms are trimmed and lower-cased", at=at)
+    return arms
+
+
+def _known_metric(name: str) -> str:
+    if name not in metric_definitions():
+        raise Refusal("must be a metric", metric_definitions())
+    return name
+
+
+def _no_percentages(metric: str, effect: EffectName | None, limits: dict[str, float | None]) -> None:
+    """A share's difference lies within ±1; a larger limit is a percentage by mistake and would never bind."""
+    definition: MetricDefinition = metric_definitions()[metric]
+    if definition.kind != "share" or (effect or definition.effect) != "absolute":
+        return
+    for key, value in limits.items():
+        if value is not None and abs(value) > 1:
+            raise Refusal(
+                f"must lie within ±1 ({metric} is a share; one percentage point is 0.01)", at=(key,)
+            )
+
+
+class Criterion(_Frozen):
+    """What the treatment must reach on one metric, oriented so that higher is better.
+
+    ``min_improvement`` and ``min_delta`` apply to the estimate, ``min_bound`` to the interval's limit; at
+    least one is set. ``effect`` None means the metric's default effect.
+    """
+
+    metric: Text
+    effect: EffectName | None = None
+    min_improvement: Number | None = None
+    min_delta: Number | None = None
+    min_bound: Number | None = None
+
+    @field_validator("metric")
+    @classmethod
+    def _metric(cls, name: str) -> str:
+        return _known_metric(name)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Criterion:
+        limits = {key: getattr(self, key) for key in ("min_improvement", "min_delta", "min_bound")}
+        definition = metric_definitions()[self.metric]
+        relative = (self.effect or definition.effect) == "relative"
+        if all(limit is None for limit in limits.values()):
+            raise Refusal("needs at least one of min_improvement, min_delta, min_bound")
+        if self.min_delta is not None and self.min_improvement is not None:
+            raise Refusal("has both min_delta and min_improvement, and both apply to the estimate; keep one")
+        if relative and self.min_delta is not None:
+            raise Refusal(
+                "is for absolute effects; for a relative effect write min_improvement", at=("min_delta",)
+            )
+        if relative and definition.better == "lower":
+            for key, limit in limits.items():
+                if limit is not None and limit >= 1:
+                    raise Refusal("must be below 1: nothing improves by more than 100% by falling", at=(key,))
+        _no_percentages(self.metric, self.effect, limits)
+        return self
+
+
+class Guardrail(_Frozen):
+    """What the treatment must not exceed on one metric; raw, an increase is one of treatment over control.
+
+    ``max_increase`` and ``max_decrease`` apply to the estimate, ``max_bound`` to the interval's limit on
+    that side (the side that makes the metric worse where neither is set). ``effect`` None means the
+    metric's default effect.
+    """
+
+    metric: Text
+    effect: EffectName | None = None
+    max_increase: Size | None = None
+    max_decrease: Size | None = None
+    max_bound: Size | None = None
+
+    @field_validator("metric")
+    @classmethod
+    def _metric(cls, name: str) -> str:
+        return _known_metric(name)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Guardrail:
+        limits = {key: getattr(self, key) for key in ("max_increase", "max_decrease", "max_bound")}
+        if all(limit is None for limit in limits.values()):
+            raise Refusal("needs at least one of max_increase, max_decrease, max_bound")
+        relative = (self.effect or metric_definitions()[self.metric].effect) == "relative"
+        if relative and self.max_decrease is not None and self.max_decrease >= 1:
+            raise Refusal(
+                "must be below 1: nothing falls by more than 100%, so it would never bind",
+                at=("max_decrease",),
+            )
+        _no_percentages(self.metric, self.effect, limits)
+        return self
+
+
+class SeverityPolicy(_Frozen):
+    """Where δ* divides blocker, high and medium (GAPS.md §5)."""
+
+    blocker_at: Size = 0.25
+    high_at: Size = 1.0
+    medium_at: Size = 2.0
+
+    @model_validator(mode="after")
+    def _ascending(self) -> SeverityPolicy:
+        if not self.blocker_at <= self.high_at <= self.medium_at:
+            raise Refusal("must ascend: blocker_at ≤ high_at ≤ medium_at")
+        return self
+
+
+class Brief(_Frozen):
+    """The decision to be made on one experiment, and what it takes.
+
+    ``experiment`` is set once loaded. ``segments`` are columns of requests over which PARTIAL is decided.
+    ``max_age`` is how old a verdict the gate accepts. ``owners`` names people by gap kind or source.
+    """
+
+    experiment: Identifier | None = None
+    question: Text | None = None
+    confidence: Number = 0.90
+    segments: str | tuple[str, ...] | None = None
+    criteria: tuple[Criterion, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    owners: dict[Text, Text] = Field(default_factory=dict)
+    max_age: Duration = timedelta(days=7)
+    policy: SeverityPolicy = SeverityPolicy()
+
+    @property
+    def segment_columns(self) -> tuple[str, ...]:
+        """``segments`` as a tuple, however it was written."""
+        if self.segments is None:
+            return ()
+        return (self.segments,) if isinstance(self.segments, str) else self.segments
+
+    @field_validator("confidence")
+    @classmethod
+    def _confidence(cls, value: float) -> float:
+        return between(0.5, 1, open_low=True, open_high=True)(value)
+
+    @field_validator("segments", mode="before")
+    @classmethod
+    def _segments(cls, value: object) -> object:
+        names = value if isinstance(value, list | tuple) else [value]
+        if value is not None and not (
+            names and all(isinstance(name, str) and name.strip() for name in names)
+        ):
+            raise Refusal("must be a column of requests or a list of them")
+        return tuple(names) if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Brief:
+        if not self.criteria and not self.guardrails:
+            raise Refusal(EMPTY_BRIEF)
+        return self
+
+
+class Thresholds(_Frozen):
+    """Contract defaults: the shares of rows above which a defect counts, and their overrides.
+
+    ``overrides`` is table → column → name → share; the column ``*`` stands for the whole table.
+    """
+
+    null_share: Share = 0.005
+    missing_variant_share: Share = 0.005
+    duplicate_share: Share = 0.005
+    conflict_share: Share = 0.001
+    orphan_share: Share = 0.001
+    invalid_share: Share = 0.005
+    source_conflict_share: Share = 0.01
+    multiple_exposure_share: Share = 0.01
+    overrides: dict[str, dict[str, dict[str, Share]]] = Field(default_factory=dict)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The thresholds there are."""
+        return tuple(name for name in cls.model_fields if name != "overrides")
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Thresholds:
+        for table, columns in self.overrides.items():
+            for column, limits in columns.items():
+                for name in limits:
+                    if name not in self.names():
+                        at = ("overrides", table, column, name)
+                        raise Refusal(NO_THRESHOLD, self.names(), at, key_at_fault=True)
+        return self
+
+    def value(self, name: str, table: str | None = None, column: str | None = None) -> float:
+        """The threshold in force: the column's, else the table's, else the default. Raises KeyError."""
+        if name not in self.names():
+            raise KeyError(f"no threshold {name!r}; there are {', '.join(self.names())}")
+        columns = self.overrides.get(table or "", {})
+        for place in (column or WHOLE_TABLE, WHOLE_TABLE):
+            if name in columns.get(place, {}):
+                return columns[place][name]
+        return float(getattr(self, name))
+
+
+class PlumblineConfig(_Frozen):
+    """All of plumbline.yml. ``directory`` is the folder of ``file``; ``as_of`` is in UTC.
+
+    ``written`` holds each source's ``from`` or ``query`` as it stands in the file, before the environment
+    and the folder were filled in: what two machines have in common.
+    """
+
+    version: Literal[1]
+    warehouse: Warehouse
+    as_of: Instant = Field(default_factory=lambda: datetime.now(UTC))
+    sources: dict[str, Source]
+    experiments: tuple[Experiment, ...] = ()
+    briefs: tuple[Brief, ...] = ()
+    thresholds: Thresholds = Thresholds()
+    directory: Path
+    file: Path
+    written: dict[str, str] = Field(default_factory=dict)
+
+    def experiment(self, experiment_id: str) -> Experiment | None:
+        """The experiment of that id, or None."""
+        return next((found for found in self.experiments if found.id == experiment_id), None)
+
+    def brief(self, experiment_id: str) -> Brief | None:
+        """The brief of that experiment, or None."""
+        return next((found for found in self.briefs if found.experiment == experiment_id), None)

@@ -1,0 +1,9 @@
+"""The Dagster code location: everything is in defs/."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from dagster_pipeline import defs as rooms
+
+defs = dg.load_definitions_from_package_module(rooms)

@@ -1,0 +1,157 @@
+"""The faults a sample world can carry, each of known size, and the order in which they are planted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import duckdb
+
+from dagster_pipeline.demo import copies, losses, values
+from dagster_pipeline.demo.ledger import Ledger
+from dagster_pipeline.demo.spec import TABLES, WorldSpec
+from dagster_pipeline.demo.tables import quoted
+from dagster_pipeline.demo.values import NullJump
+from dagster_pipeline.errors import PlumblineError
+
+__all__ = ["Faults", "FileFault", "NullJump", "break_file", "plant", "written_columns"]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What to break, by share of the table's rows; by "table" or "table.column". Empty = clean.
+
+    ``missing_quote_variant``: quotes without variant, including those of the requests below.
+    ``missing_assignment``: cohort requests whose variant stays unknown: no assignment, no variant on any
+    quote or quote event. ``recovered_assignment``: those without assignment whose quotes still carry it.
+    ``orphans``: requests are removed until that share of the table's rows has lost its parent (every other
+    child of these requests is orphaned too); ``dangling``: rows that point at a parent that never existed.
+    ``srm``: share of ``srm_arm``'s units (default: the last arm's) lost with all their rows.
+    ``stale``: how far behind as_of the table ends. ``invalid``: variant (repairable), outcome, price, amount.
+    ``renamed`` maps a column to its new name, ``retyped`` to its new SQL type.
+    """
+
+    missing_quote_variant: float = 0.0
+    missing_assignment: float = 0.0
+    recovered_assignment: float = 0.0
+    nulls: Mapping[str, float] = field(default_factory=dict)
+    null_jump: NullJump | None = None
+    duplicates: Mapping[str, float] = field(default_factory=dict)
+    resent_quotes: float = 0.0
+    conflicts: Mapping[str, float] = field(default_factory=dict)
+    orphans: Mapping[str, float] = field(default_factory=dict)
+    orphans_keep_assignment: bool = True
+    dangling: Mapping[str, float] = field(default_factory=dict)
+    srm: float = 0.0
+    srm_arm: str | None = None
+    multiple_exposures: float = 0.0
+    stale: Mapping[str, timedelta] = field(default_factory=dict)
+    future: Mapping[str, float] = field(default_factory=dict)
+    early_quotes: float = 0.0
+    shifted_events: float = 0.0
+    invalid: Mapping[str, float] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    retyped: Mapping[str, str] = field(default_factory=dict)
+
+
+def plant(con: duckdb.DuckDBPyConnection, spec: WorldSpec, faults: Faults) -> dict[str, int]:
+    """Plants the faults into the connection's tables; gives the counts by "<kind>.<table>[.<column>]".
+
+    Rows first go, then come, then change: so a share of a table's rows means its final rows for values, and
+    the rows before any copy for copies. Raises PlumblineError where a name or a share can't be met.
+    """
+    ledger = Ledger(con, spec)
+    _take_rows(ledger, faults)
+    _add_rows(ledger, faults)
+    _change_values(ledger, faults)
+    for address in (*faults.dropped, *faults.renamed, *faults.retyped):
+        ledger.locate(address)
+        ledger.add(f"schema_change.{address}", 1)
+    return dict(sorted(ledger.planted.items()))
+
+
+def _take_rows(ledger: Ledger, faults: Faults) -> None:
+    losses.drop_newest(ledger, faults.stale)
+    losses.lose_units(ledger, faults.srm, faults.srm_arm or ledger.spec.arms[-1])
+    for table, share in faults.orphans.items():
+        losses.remove_parents(ledger, table, share, faults.orphans_keep_assignment)
+    losses.lose_assignments(ledger, faults.missing_assignment, recoverable=False)
+    losses.lose_assignments(ledger, faults.recovered_assignment, recoverable=True)
+
+
+def _add_rows(ledger: Ledger, faults: Faults) -> None:
+    for table, share in faults.duplicates.items():
+        copies.repeat_rows(ledger, table, share)
+    if faults.resent_quotes:
+        copies.resend_quotes(ledger, faults.resent_quotes)
+    for table, share in faults.conflicts.items():
+        copies.contradict_rows(ledger, table, share)
+    for table, share in faults.future.items():
+        copies.add_future_rows(ledger, table, share)
+    if faults.multiple_exposures:
+        copies.expose_twice(ledger, faults.multiple_exposures)
+
+
+def _change_values(ledger: Ledger, faults: Faults) -> None:
+    for table, share in faults.dangling.items():
+        values.break_links(ledger, table, share)
+    if faults.early_quotes:
+        values.quote_too_early(ledger, faults.early_quotes)
+    if faults.shifted_events:
+        values.shift_events(ledger, faults.shifted_events)
+    if faults.null_jump:
+        values.blank_from_date(ledger, faults.null_jump)
+    for address, share in faults.nulls.items():
+        values.blank_values(ledger, address, share)
+    for address, share in faults.invalid.items():
+        values.spoil_values(ledger, address, share)
+    if faults.missing_quote_variant or faults.missing_assignment:
+        values.blank_quote_variants(ledger, faults.missing_quote_variant)
+
+
+def written_columns(con: duckdb.DuckDBPyConnection, spec: WorldSpec, faults: Faults) -> dict[str, str]:
+    """The select list under which each table is written: columns dropped, renamed and retyped."""
+    ledger = Ledger(con, spec)
+    return {
+        table: ", ".join(
+            _written(f"{table}.{column}", column, faults)
+            for column in ledger.columns(table)
+            if f"{table}.{column}" not in faults.dropped
+        )
+        for table in TABLES
+    }
+
+
+def _written(address: str, column: str, faults: Faults) -> str:
+    name = faults.renamed.get(address, column)
+    value = (
+        f"cast({quoted(column)} as {faults.retyped[address]})"
+        if address in faults.retyped
+        else quoted(column)
+    )
+    return f"{value} as {quoted(name)}"
+
+
+class FileFault(StrEnum):
+    """Ways in which a file of the world can be unusable."""
+
+    MISSING = "missing"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+
+
+def break_file(path: Path, fault: FileFault) -> None:
+    """Removes the file, empties it to 0 bytes, or cuts it in half; PlumblineError where it isn't there."""
+    if not path.is_file():
+        raise PlumblineError(f"There is no file {path} to break.")
+    if fault is FileFault.MISSING:
+        path.unlink()
+    elif fault is FileFault.EMPTY:
+        path.write_bytes(b"")
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])

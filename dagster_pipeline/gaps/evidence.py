@@ -1,0 +1,146 @@
+"""From measurements to what the statistics take: one metric of one cohort, under one reading or with gaps open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.gaps.measurements import NO_CELLS, NO_MOMENTS, UNKNOWN, Cohort, Measurements
+from dagster_pipeline.statistics.evidence import (
+    ArmEvidence,
+    Better,
+    Cells,
+    EffectKind,
+    Metric,
+    MetricEvidence,
+    MetricKind,
+    Moments,
+)
+
+REPAIRED = "repaired"
+
+
+@dataclass(frozen=True)
+class ExperimentDesign:
+    """What the statistics need of an experiment; ``id`` is "" for a run without experiments."""
+
+    id: str
+    control: str
+    split: dict[str, float]
+    clustered: bool
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Arms other than the control that the design gives any unit."""
+        return tuple(arm for arm, share in self.split.items() if arm != self.control and share > 0)
+
+
+def statistic_of(definition: MetricDefinition, effect: str | None = None) -> Metric:
+    """The metric as the statistics know it, in its default effect or the one given."""
+    kind = MetricKind(definition.kind)
+    return Metric(
+        name=definition.name,
+        kind=kind,
+        better=Better(definition.better),
+        effect=EffectKind(effect or definition.effect),
+        scale=definition.scale,
+        quantile=definition.quantile,
+        support=(0.0, 1.0) if kind is MetricKind.SHARE else (0.0, None),
+    )
+
+
+class EvidenceReader:
+    """Evidence of one experiment's metrics, from the measurements."""
+
+    def __init__(self, measurements: Measurements, design: ExperimentDesign) -> None:
+        self._measurements = measurements
+        self._design = design
+
+    def moments(self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None) -> Moments:
+        """Sums of an arm under a reading, zeros where it has no request."""
+        return self._measurements.moments.get((reading, self._cohort(metric, variant, segment)), NO_MOMENTS)
+
+    def quantile(self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None) -> float | None:
+        """Exact quantile of an arm under a reading, inf where infinite, None where it has no request."""
+        key = (reading, self._cohort(metric, variant, segment))
+        if key not in self._measurements.quantiles:
+            return None
+        value = self._measurements.quantiles[key]
+        return float("inf") if value is None else value
+
+    def cells(self, metric: str, variant: str, basis: str = "observed", segment: str | None = None) -> Cells:
+        """Histogram of an arm: its mature requests as observed, or every request as far as it is known ("joint")."""
+        return self._measurements.cells.get((basis, self._cohort(metric, variant, segment)), NO_CELLS)
+
+    def lost(self, metric: str, variant: str, source: str) -> Cells:
+        """Requests of an arm known only through a source's orphans ("any": through any)."""
+        return self._measurements.lost.get((source, self._cohort(metric, variant, None)), NO_CELLS)
+
+    def observed(self, metric: Metric, segment: str | None = None, *, unlabelled: bool = True) -> MetricEvidence:
+        """The repaired reading: mature requests at their values, those without an arm apart."""
+        arms = {arm: self._observed_arm(metric, arm, segment) for arm in self._design.split}
+        rest = self._observed_arm(metric, UNKNOWN, segment) if unlabelled else None
+        return self._evidence(metric, arms, rest)
+
+    def joint(self, metric: Metric, segment: str | None = None) -> MetricEvidence:
+        """Every request of the full cohort, anywhere its open gaps allow, with the requests that were lost."""
+        arms = {arm: self._joint_arm(metric, arm, segment) for arm in self._design.split}
+        return self._evidence(metric, arms, self._joint_arm(metric, UNKNOWN, segment))
+
+    def with_lost(self, metric: Metric, source: str) -> MetricEvidence:
+        """The repaired reading with the requests lost from one table's point of view added; requests without an arm left out."""
+        arms = {arm: self._with_lost(self._observed_arm(metric, arm, None), metric, arm, source) for arm in self._design.split}
+        nothing = ArmEvidence(NO_MOMENTS, NO_CELLS)
+        return self._evidence(metric, arms, self._with_lost(nothing, metric, UNKNOWN, source))
+
+    def _evidence(self, metric: Metric, arms: dict[str, ArmEvidence], rest: ArmEvidence | None) -> MetricEvidence:
+        return MetricEvidence(metric, self._design.control, self._design.split, arms, rest, self._design.clustered)
+
+    def _observed_arm(self, metric: Metric, variant: str, segment: str | None) -> ArmEvidence:
+        moments = self.moments(metric.name, variant, REPAIRED, segment)
+        cells = self.cells(metric.name, variant, "observed", segment)
+        if variant != UNKNOWN and metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
+            cells = _one_cell(moments, moments)
+        return ArmEvidence(moments, cells)
+
+    def _joint_arm(self, metric: Metric, variant: str, segment: str | None) -> ArmEvidence:
+        cells = self.cells(metric.name, variant, "joint", segment)
+        if variant != UNKNOWN and metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
+            low = self.moments(metric.name, variant, "joint_low", segment)
+            cells = _one_cell(low, self.moments(metric.name, variant, "joint_high", segment))
+        arm = ArmEvidence(self.moments(metric.name, variant, REPAIRED, segment), cells)
+        return arm if segment is not None else self._with_lost(arm, metric, variant, "any")
+
+    def _with_lost(self, arm: ArmEvidence, metric: Metric, variant: str, source: str) -> ArmEvidence:
+        lost = self.lost(metric.name, variant, source)
+        if metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
+            return replace(arm, cells=_joined(arm.cells, lost))
+        return replace(arm, missing=arm.missing + lost.total)
+
+    def _cohort(self, metric: str, variant: str, segment: str | None) -> Cohort:
+        return Cohort(self._design.id, segment, metric, variant)
+
+
+def _one_cell(low: Moments, high: Moments) -> Cells:
+    """An arm whose requests all have their arm's mean: its sums are what counts, and those are exact.
+
+    Where the denominator is open too it is taken at its least, with the value's ends divided outward.
+    """
+    if low.n == 0:
+        return NO_CELLS
+    d = min(low.d, high.d)
+    least = low.y * (d / high.d) if high.d > 0 else low.y
+    return Cells(
+        np.array([least / low.n]), np.array([high.y / low.n]), np.array([d / low.n]), np.array([low.n], dtype=np.int64)
+    )
+
+
+def _joined(one: Cells, other: Cells) -> Cells:
+    return Cells(
+        np.concatenate([one.low, other.low]),
+        np.concatenate([one.high, other.high]),
+        np.concatenate([one.d, other.d]),
+        np.concatenate([one.count, other.count]),
+    )

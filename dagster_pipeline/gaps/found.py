@@ -1,0 +1,101 @@
+"""Which measured rows are gaps, one per kind × table × column (× experiment where the kind is about one)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dagster_pipeline.gaps.measurements import MeasuredRow
+from dagster_pipeline.statistics.differential import differential
+from dagster_pipeline.statistics.srm import srm
+
+_SRM = "sample_ratio_mismatch"
+_ABOUT_AN_EXPERIMENT = frozenset({"missing_variant", _SRM})
+_SRM_ALPHA = 0.001
+"""Total false-alarm rate of the ratio test: half for all units, half shared by the segments (GAPS.md §1)."""
+
+
+@dataclass(frozen=True)
+class FoundGap:
+    """One gap as measured; counts None where rows can't be counted. ``units`` are the arms' units of a ratio mismatch."""
+
+    kind: str
+    experiment: str | None
+    source: str
+    column: str | None
+    segment: str | None
+    rows_total: int | None
+    rows_affected: int | None
+    rows_residual: int | None
+    by_variant: Mapping[str, float] = field(default_factory=dict)
+    differential: bool = False
+    note: str | None = None
+    units: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def share_affected(self) -> float | None:
+        """Affected rows of all rows."""
+        return _share(self.rows_affected, self.rows_total)
+
+    @property
+    def share_residual(self) -> float | None:
+        """Rows no repair reaches, of all rows."""
+        return _share(self.rows_residual, self.rows_total)
+
+
+def found_gaps(rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, float]]) -> tuple[FoundGap, ...]:
+    """Gaps among the measured rows; ``splits`` is the design share by experiment and arm."""
+    rows = tuple(rows)
+    counted = [row for row in rows if row.kind != _SRM]
+    arms: dict[tuple[str, str, str | None], list[MeasuredRow]] = defaultdict(list)
+    for row in counted:
+        if row.variant is not None:
+            arms[row.kind, row.source, row.column].append(row)
+    whole = [row for row in counted if row.variant is None and row.is_gap]
+    return (*(_counted(row, arms[row.kind, row.source, row.column], splits) for row in whole), *_mismatches(rows, splits))
+
+
+def _counted(row: MeasuredRow, arms: list[MeasuredRow], splits: Mapping[str, Mapping[str, float]]) -> FoundGap:
+    """A gap about no experiment shows its arms in the first one."""
+    about = row.kind in _ABOUT_AN_EXPERIMENT
+    experiment = row.experiment if about else next((arm.experiment for arm in arms), None)
+    own = [arm for arm in arms if arm.experiment == experiment and arm.rows_total]
+    declared = set(splits.get(experiment or "", {}))
+    tested = {a.variant or "": (a.rows_affected or 0, a.rows_total or 0) for a in own if a.variant in declared}
+    return FoundGap(
+        kind=row.kind,
+        experiment=row.experiment if about else None,
+        source=row.source,
+        column=row.column,
+        segment=row.segment,
+        rows_total=row.rows_total,
+        rows_affected=row.rows_affected,
+        rows_residual=row.rows_residual,
+        by_variant={arm.variant or "": (arm.rows_affected or 0) / arm.rows_total for arm in own if arm.rows_total},
+        differential=len(tested) > 1 and differential(tested).differential,
+        note=row.note,
+    )
+
+
+def _mismatches(rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, float]]) -> Iterator[FoundGap]:
+    counts: dict[tuple[str, str | None], dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        if row.kind == _SRM and row.experiment in splits:
+            counts[row.experiment, row.segment][row.variant or ""] = row.rows_total or 0
+    for (experiment, segment), units in counts.items():
+        split = splits[experiment]
+        family = sum(1 for e, s in counts if e == experiment and s is not None)
+        alpha = _SRM_ALPHA / 2 if segment is None else _SRM_ALPHA / 2 / max(1, family)
+        complete = {arm: units.get(arm, 0) for arm in split}
+        result = srm(complete, split, alpha)
+        if result.fired:
+            p = "" if result.p is None else f"p = {result.p:.2g}, "
+            note = f"{p}{', '.join(f'{arm} {n:,} of {result.units:,} for a design share of {split[arm]:.1%}' for arm, n in complete.items())}"
+            yield FoundGap(_SRM, experiment, "assignments", "variant", segment, result.units, None, None, note=note, units=complete)
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    if part is None or whole is None:
+        return None
+    return part / whole if whole else 0.0

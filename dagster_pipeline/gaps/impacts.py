@@ -1,0 +1,128 @@
+"""What one gap does to each metric it touches: unmitigated and mitigated, its region, which way it leans, δ*."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.criteria.delta_star import Flip, break_even, flip
+from dagster_pipeline.criteria.evaluate import gate_limit
+from dagster_pipeline.gaps.demands import Demand
+from dagster_pipeline.gaps.effects import EffectOf
+from dagster_pipeline.gaps.evidence import statistic_of
+from dagster_pipeline.gaps.model import Impact
+from dagster_pipeline.gaps.regions import GapRegions, Opened, Question
+from dagster_pipeline.statistics.direction import bias_interval, direction, epsilon, expected_direction
+from dagster_pipeline.statistics.evidence import Estimate
+
+_ABSENT = Estimate(None, reason="the metric was not computed")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a gap is and how much of it is left: what every question about it shares."""
+
+    kind: str
+    source: str
+    column: str | None
+    residual: int
+    share_residual: float | None
+    units: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The impacts of one gap in one experiment, and what its region can do to each rule of the brief."""
+
+    impacts: tuple[Impact, ...]
+    flips: tuple[Flip, ...]
+
+
+class ImpactScale:
+    """Weighs gaps of one experiment against its effects and its brief's demands."""
+
+    def __init__(self, regions: GapRegions, effects: Iterable[EffectOf], demands: Sequence[Demand]) -> None:
+        self._regions = regions
+        self._effects = {(e.metric, e.variant): e for e in effects if e.segment is None}
+        self._demands = demands
+
+    def weigh(self, place: Place, touched: Iterable[MetricDefinition], treatments: Sequence[str]) -> Weighed:
+        """Every touched metric × treatment in its default effect; rules of the brief in their own."""
+        impacts: list[Impact] = []
+        flips: list[Flip] = []
+        for definition in touched:
+            for treatment in treatments:
+                own = [d for d in self._demands if d.rule.metric == definition.name and d.treatment == treatment]
+                found = [self._flip(place, demand) for demand in own]
+                flips += found
+                impacts.append(self._impact(place, definition, treatment, own, found))
+        return Weighed(tuple(impacts), tuple(flips))
+
+    def widening(self, place: Place, definition: MetricDefinition, treatment: str) -> tuple[float, float]:
+        """How far the gap's own region reaches below and above the estimate; zeros where it can't be told."""
+        opened = self._open(place, definition, treatment, None, self._estimate(definition, treatment))
+        value, region = self._estimate(definition, treatment).value, opened.region
+        if value is None or region.lower is None or region.upper is None:
+            return 0.0, 0.0
+        return max(0.0, value - region.lower), max(0.0, region.upper - value)
+
+    def _flip(self, place: Place, demand: Demand) -> Flip:
+        opened = self._open(place, demand.definition, demand.treatment, demand.effect, demand.estimate)
+        return flip(demand.rule, demand.estimate, opened.region)
+
+    def _impact(
+        self, place: Place, definition: MetricDefinition, treatment: str, demands: Sequence[Demand], flips: Sequence[Flip]
+    ) -> Impact:
+        estimate = self._estimate(definition, treatment)
+        opened = self._open(place, definition, treatment, None, estimate)
+        metric, region = statistic_of(definition), opened.region
+        negligible = min((_negligible(demand) for demand in demands), default=0.0)
+        bias_lower, bias_upper = bias_interval(opened.unmitigated, region.lower, region.upper)
+        shares = [found.share for found in flips if found.share is not None]
+        star = min(shares, default=None)
+        share = place.share_residual
+        return Impact(
+            metric=definition.name,
+            variant=treatment,
+            effect=metric.effect.value,
+            unmitigated=opened.unmitigated,
+            mitigated=estimate.value,
+            lower=region.lower,
+            upper=region.upper,
+            bias_lower=bias_lower,
+            bias_upper=bias_upper,
+            direction=direction(opened.unmitigated, region.lower, region.upper, metric.better, negligible),
+            expected_direction=expected_direction(opened.unmitigated, estimate.value, metric.better, negligible),
+            flips_decision=any(found.flips for found in flips),
+            delta_star=star,
+            reason=region.reason,
+            break_even_share=break_even(share, star) if share is not None else None,
+        )
+
+    def _open(
+        self, place: Place, definition: MetricDefinition, treatment: str, effect: str | None, estimate: Estimate
+    ) -> Opened:
+        question = Question(
+            kind=place.kind,
+            source=place.source,
+            column=place.column,
+            residual=place.residual,
+            metric=statistic_of(definition, effect),
+            treatment=treatment,
+            estimate=estimate,
+            units=dict(place.units),
+        )
+        return self._regions.open(question)
+
+    def _estimate(self, definition: MetricDefinition, treatment: str) -> Estimate:
+        found = self._effects.get((definition.name, treatment))
+        return found.estimate if found else _ABSENT
+
+
+def _negligible(demand: Demand) -> float:
+    """ε of GAPS.md §3: a tenth of the distance between the interval's limit and the threshold."""
+    limit = gate_limit(demand.rule, demand.estimate)
+    return epsilon(limit, demand.rule.tested_jointly[0].threshold)
+
+

@@ -1,0 +1,93 @@
+"""The gap kinds as the models describe them, and which metrics each touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.paths import bundled
+
+_THRESHOLDS = {
+    "missing_values": "null_share",
+    "missing_variant": "missing_variant_share",
+    "duplicate_rows": "duplicate_share",
+    "conflicting_keys": "conflict_share",
+    "orphan_rows": "orphan_share",
+    "invalid_values": "invalid_share",
+}
+_LABELS = frozenset({"missing_variant", "sample_ratio_mismatch"})
+_ROWS = frozenset({"duplicate_rows", "conflicting_keys", "stale_source"})
+
+
+@dataclass(frozen=True)
+class GapKind:
+    """One kind of gap, from its model's .yml."""
+
+    name: str
+    meaning: str
+    dimension: str
+    mitigation: str
+    residual_risk: str
+    contingency: str
+
+    @property
+    def threshold(self) -> str | None:
+        """The contract threshold its share is held against, None where it has no share."""
+        return _THRESHOLDS.get(self.name)
+
+
+@cache
+def gap_kinds() -> dict[str, GapKind]:
+    """Every kind that has a model, by name."""
+    folder = bundled("dbt_project") / "models" / "gaps"
+    return {kind.name: kind for path in sorted(folder.glob("gap_*.yml")) for kind in [_kind(path.read_text("utf-8"))]}
+
+
+def _kind(text: str) -> GapKind:
+    model: dict[str, Any] = yaml.safe_load(text)["models"][0]
+    meta = model["config"]["meta"]
+    meaning = str(model["description"]).strip().splitlines()[1]
+    name = str(model["name"]).removeprefix("gap_")
+    return GapKind(name, meaning, meta["dimension"], meta["mitigation"], meta["residual_risk"], meta["contingency"])
+
+
+def touched_metrics(kind: str, source: str, column: str | None, metrics: Iterable[MetricDefinition]) -> list[MetricDefinition]:
+    """The metrics a gap of that kind in that place can move."""
+    return [m for m in metrics if _touches(kind, source, column, m)]
+
+
+def _touches(kind: str, source: str, column: str | None, metric: MetricDefinition) -> bool:
+    needs = {name for need in metric.needs for name in need.split("|")}
+    sources = {name.partition(".")[0] for name in needs if name != "quote_events.event_at"}
+    if kind in _LABELS:
+        return True
+    if kind == "orphan_rows":
+        return source != "spam_flags" or source in sources
+    if kind in _ROWS:
+        return source == "requests" or source in sources
+    if kind in ("missing_values", "invalid_values"):
+        return _misses(source, column, needs, sources)
+    if kind in ("schema_change", "not_evaluated"):
+        return _is_computed_from(source, column, needs, sources)
+    return False
+
+
+def _misses(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
+    """A null key or time keeps the whole row out of every metric of its source; another null only its own metrics."""
+    if source == "requests":
+        return column in ("request_id", "created_at")
+    keeps_out = {"request_id", "quote_id", "hire_id", "ticket_id", "quoted_at", "hired_at", "opened_at", "flagged_at"}
+    if source in sources and column in keeps_out:
+        return True
+    return f"{source}.{column}" in needs
+
+
+def _is_computed_from(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
+    if source == "requests":
+        return column in (None, "request_id", "created_at")
+    return source in sources if column is None else f"{source}.{column}" in needs

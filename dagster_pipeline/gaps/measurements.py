@@ -1,0 +1,167 @@
+"""What the warehouse measured: the only place where its aggregates enter Python."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+
+from dagster_pipeline.statistics.evidence import Cells, Moments
+
+UNKNOWN = "unknown"
+"""The variant of a request that no source gives an arm."""
+
+NO_MOMENTS = Moments(0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_CELLS = Cells(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+
+
+class Connection(Protocol):
+    """The little a database connection must do."""
+
+    def execute(self, query: str, /) -> Any:
+        """Run one statement; its result has ``fetchall``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Which requests a figure is about; ``segment`` is "column=value", None for all."""
+
+    experiment: str
+    segment: str | None
+    metric: str
+    variant: str
+
+
+@dataclass(frozen=True)
+class MeasuredRow:
+    """One row of a gap model (the common shape of all of them)."""
+
+    kind: str
+    experiment: str | None
+    source: str
+    column: str | None
+    segment: str | None
+    variant: str | None
+    rows_total: int | None
+    rows_affected: int | None
+    rows_residual: int | None
+    is_gap: bool | None
+    note: str | None
+
+
+@dataclass(frozen=True)
+class SourceFact:
+    """Row balance and freshness of one source."""
+
+    name: str
+    rows_in: int
+    rows_total: int
+    rows_filtered: int
+    rows_quarantined: int
+    rows_duplicate: int
+    rows_conflicting: int
+    rows_kept: int
+    newest_at: datetime | None
+    is_stale: bool
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Everything Python knows of the data.
+
+    ``moments`` is by (reading, cohort), ``quantiles`` too (None is infinite), ``cells`` by (basis, cohort), ``lost`` by
+    (source or "any", cohort). ``unread`` are the models that were not built, so that nothing stale is read in their place.
+    """
+
+    moments: Mapping[tuple[str, Cohort], Moments]
+    quantiles: Mapping[tuple[str, Cohort], float | None]
+    cells: Mapping[tuple[str, Cohort], Cells]
+    lost: Mapping[tuple[str, Cohort], Cells]
+    rows: tuple[MeasuredRow, ...]
+    sources: Mapping[str, SourceFact]
+    unread: frozenset[str]
+
+    def segments(self, experiment: str) -> tuple[str, ...]:
+        """Segments measured in an experiment, sorted."""
+        found = {c.segment for _, c in self.moments if c.experiment == experiment and c.segment is not None}
+        return tuple(sorted(found))
+
+
+_MODELS = {
+    "metric_statistics": "plumbline_metrics",
+    "metric_quantiles": "plumbline_metrics",
+    "metric_cells": "plumbline_metrics",
+    "lost_request_cells": "plumbline_metrics",
+    "int_source_facts": "plumbline_intermediate",
+}
+
+
+def read_measurements(connection: Connection, built: frozenset[str], gap_models: Iterable[str]) -> Measurements:
+    """Read every aggregate whose model was built in this run; the others are named in ``unread``."""
+    gap_models = tuple(gap_models)
+    unread = frozenset(name for name in (*_MODELS, *gap_models) if name not in built)
+
+    def rows(model: str, columns: str) -> list[Any]:
+        if model in unread:
+            return []
+        found: list[Any] = connection.execute(f"select {columns} from {_MODELS[model]}.{model}").fetchall()  # noqa: S608
+        return found
+
+    return Measurements(
+        moments=_moments(rows("metric_statistics", "reading, experiment_id, segment, metric, variant, units, n, y, d, yy, dd, yd")),
+        quantiles=_quantiles(rows("metric_quantiles", "reading, experiment_id, segment, metric, variant, quantile_value")),
+        cells=_cells(rows("metric_cells", "basis, experiment_id, segment, metric, variant, low, high, d, n_requests")),
+        lost=_cells(
+            rows("lost_request_cells", "source_name, experiment_id, null, metric, variant, low, low, d, n_requests")
+        ),
+        rows=tuple(row for model in gap_models if model in built for row in _gap_rows(connection, model)),
+        sources={fact.name: fact for fact in map(_source_fact, rows("int_source_facts", _FACTS))},
+        unread=unread,
+    )
+
+
+def _moments(rows: Iterable[Any]) -> dict[tuple[str, Cohort], Moments]:
+    return {(row[0], Cohort(*row[1:5])): Moments(*(v or 0 for v in row[5:])) for row in rows}
+
+
+def _quantiles(rows: Iterable[Any]) -> dict[tuple[str, Cohort], float | None]:
+    return {(row[0], Cohort(*row[1:5])): row[5] for row in rows}
+
+
+def _cells(rows: Iterable[Any]) -> dict[tuple[str, Cohort], Cells]:
+    grouped: dict[tuple[str, Cohort], list[tuple[float, float, float, int]]] = defaultdict(list)
+    for row in rows:
+        low, high, d, count = row[5:]
+        # The warehouse has no infinity that every engine sorts; null is its word for it, and 1e18 for a low end.
+        lowest = np.inf if low is None or low >= 1e18 else low
+        grouped[row[0], Cohort(*row[1:5])].append((lowest, np.inf if high is None else high, d, count))
+    return {key: _as_cells(values) for key, values in grouped.items()}
+
+
+def _as_cells(values: list[tuple[float, float, float, int]]) -> Cells:
+    low, high, d, count = (np.array(column) for column in zip(*values, strict=True))
+    return Cells(low.astype(float), high.astype(float), d.astype(float), count.astype(np.int64))
+
+
+_SHAPE = "experiment_id, source_name, column_name, segment, variant, rows_total, rows_affected, rows_residual, is_gap, note"
+
+
+def _gap_rows(connection: Connection, model: str) -> list[MeasuredRow]:
+    kind = model.removeprefix("gap_")
+    found = connection.execute(f"select {_SHAPE} from plumbline_gaps.{model}").fetchall()  # noqa: S608
+    return [MeasuredRow(kind, row[0] or None, *row[1:]) for row in found]
+
+
+_FACTS = (
+    "source_name, rows_in, rows_total, rows_filtered, rows_quarantined, rows_duplicate, rows_conflicting, rows_kept, "
+    "newest_at, is_stale"
+)
+
+
+def _source_fact(row: Any) -> SourceFact:
+    return SourceFact(*row)

@@ -1,0 +1,171 @@
+"""Gaps and checks as plain JSON values, in the shape and key order of register.json (DESIGN.md §7)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from numbers import Integral, Real
+from typing import Any
+
+from dagster_pipeline.checks.result import CheckResult
+from dagster_pipeline.criteria.vocabulary import Severity
+from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
+from dagster_pipeline.statistics.vocabulary import Direction
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RegisteredCheck:
+    """A check result and the gap it is evidence of; None where it found nothing to register."""
+
+    check: CheckResult
+    gap_id: str | None = None
+
+
+def iso_z(moment: datetime | None) -> str | None:
+    """ISO-8601 in UTC with a Z; a naive moment is read as UTC."""
+    if moment is None:
+        return None
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.isoformat().replace("+00:00", "Z")
+
+
+def from_iso_z(text: str | None) -> datetime | None:
+    """Reads what ``iso_z`` wrote."""
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def plain(value: Any) -> Any:
+    """Gives what JSON can hold: numpy scalars as Python's, NaN and infinity as null, no lone surrogates."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, datetime):
+        return iso_z(value)
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    return _plain_number(value)
+
+
+def _plain_number(value: Any) -> Any:
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real) or hasattr(value, "__float__"):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    if hasattr(value, "item"):  # numpy.bool_ is neither bool nor number
+        return plain(value.item())
+    return plain(str(value))
+
+
+def impact_document(impact: Impact) -> Json:
+    """One impact; ``reason`` and ``break_even_share`` appear only where there is something to say."""
+    document: Json = {
+        "metric": impact.metric,
+        "variant": impact.variant,
+        "effect": str(impact.effect),
+        "unmitigated": impact.unmitigated,
+        "mitigated": impact.mitigated,
+        "lower": impact.lower,
+        "upper": impact.upper,
+        "bias_lower": impact.bias_lower,
+        "bias_upper": impact.bias_upper,
+        "direction": impact.direction.value,
+        "expected_direction": impact.expected_direction.value,
+        "flips_decision": bool(impact.flips_decision),
+        "delta_star": impact.delta_star,
+    }
+    if impact.reason is not None:
+        document["reason"] = impact.reason
+    if impact.break_even_share is not None:
+        document["break_even_share"] = impact.break_even_share
+    return document
+
+
+def gap_document(gap: Gap) -> Json:
+    """One gap in the shape of register.json."""
+    document: Json = {
+        "gap_id": gap.gap_id,
+        "kind": gap.kind,
+        "experiment": gap.experiment,
+        "table": gap.table,
+        "column": gap.column,
+        "segment": gap.segment,
+        "description": gap.description,
+        "status": gap.status.value,
+        "severity": gap.severity.value,
+        "severity_reason": gap.severity_reason,
+        "rows_total": gap.rows_total,
+        "rows_affected": gap.rows_affected,
+        "share_affected": gap.share_affected,
+        "share_residual": gap.share_residual,
+        "by_variant": gap.by_variant,
+        "differential": bool(gap.differential),
+        "metrics": [impact_document(impact) for impact in gap.metrics],
+        "mitigation": gap.mitigation,
+        "residual_risk": gap.residual_risk,
+        "contingency": gap.contingency,
+        "owner": gap.owner,
+        "first_seen": gap.first_seen,
+        "last_seen": gap.last_seen,
+    }
+    return {key: plain(value) for key, value in document.items()}
+
+
+def gap_from_document(document: Mapping[str, Any]) -> Gap:
+    """Reads back what ``gap_document`` gave; KeyError or ValueError where it is something else."""
+    fields = dict(document)
+    fields["status"] = GapStatus(fields["status"])
+    fields["severity"] = Severity(fields["severity"])
+    fields["metrics"] = tuple(_impact_from(impact) for impact in fields["metrics"])
+    fields["first_seen"] = from_iso_z(fields["first_seen"])
+    fields["last_seen"] = from_iso_z(fields["last_seen"])
+    return Gap(**fields)
+
+
+def _impact_from(document: Mapping[str, Any]) -> Impact:
+    fields = dict(document)
+    fields["direction"] = Direction(fields["direction"])
+    fields["expected_direction"] = Direction(fields["expected_direction"])
+    return Impact(**fields)
+
+
+def check_document(registered: RegisteredCheck) -> Json:
+    """One check in the shape of register.json."""
+    check = registered.check
+    return {
+        "suite": plain(check.suite),
+        "expectation": plain(check.expectation),
+        "table": plain(check.table),
+        "column": plain(check.column),
+        "status": check.status.value,
+        "observed": plain(check.observed),
+        "threshold": plain(check.threshold),
+        "gap_id": registered.gap_id,
+    }
+
+
+def link_checks(checks: Sequence[CheckResult], gaps: Sequence[Gap]) -> tuple[RegisteredCheck, ...]:
+    """Ties every check to the gap of its kind on its table and column, or else the only one on its table."""
+    return tuple(RegisteredCheck(check, _gap_of(check, gaps)) for check in checks)
+
+
+def _gap_of(check: CheckResult, gaps: Sequence[Gap]) -> str | None:
+    """A check that could not run is evidence of ``not_evaluated``, not of what it would have looked for."""
+    kind = "not_evaluated" if check.status.value == "error" else check.gap_kind
+    on_table = [
+        gap
+        for gap in gaps
+        if gap.kind == kind and gap.table == check.table and gap.status is not GapStatus.RESOLVED
+    ]
+    exact = [gap for gap in on_table if gap.column == check.column]
+    for candidates in (exact, on_table):
+        if len(candidates) == 1:
+            return candidates[0].gap_id
+    return None

@@ -1,0 +1,241 @@
+"""The register's tables in the warehouse. Rows are only ever inserted: the past is not rewritten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.gaps.model import Gap, GapStatus
+from dagster_pipeline.register.documents import RegisteredCheck, gap_document, gap_from_document, plain
+from dagster_pipeline.register.history import EventKind, GapEvent
+
+SCHEMA = "plumbline_register"
+_ROWS_PER_INSERT = 200
+
+# Column types by the few names every engine is given a translation of; timestamps hold UTC.
+_TYPES = {"text": "varchar", "count": "bigint", "share": "double precision", "time": "timestamp"}
+
+_TABLES: Mapping[str, Mapping[str, str]] = {
+    "runs": {
+        "run_number": "count",
+        "run_id": "text",
+        "as_of": "time",
+        "evaluated_at": "time",
+        "verdicts": "text",
+        "gaps_unresolved": "count",
+        "checks_failed": "count",
+    },
+    "gap_history": {
+        "run_number": "count",
+        "run_id": "text",
+        "gap_id": "text",
+        "kind": "text",
+        "experiment": "text",
+        "table_name": "text",
+        "column_name": "text",
+        "segment": "text",
+        "status": "text",
+        "severity": "text",
+        "owner": "text",
+        "rows_total": "count",
+        "rows_affected": "count",
+        "share_affected": "share",
+        "share_residual": "share",
+        "first_seen": "time",
+        "last_seen": "time",
+        "gap": "text",
+    },
+    "gap_events": {
+        "run_number": "count",
+        "run_id": "text",
+        "event_at": "time",
+        "gap_id": "text",
+        "event": "text",
+        "before_value": "text",
+        "after_value": "text",
+    },
+    "check_history": {
+        "run_number": "count",
+        "run_id": "text",
+        "suite": "text",
+        "expectation": "text",
+        "table_name": "text",
+        "column_name": "text",
+        "status": "text",
+        "observed": "text",
+        "threshold": "text",
+        "failing_rows": "count",
+        "rows_total": "count",
+        "gap_id": "text",
+    },
+}
+
+# The latest word on every gap is a view over the history, so that nothing needs to be updated.
+_STATES = f"""
+create or replace view {SCHEMA}.gap_states as
+select * from (
+    select
+        gap_history.*,
+        row_number() over (partition by gap_id order by run_number desc) as recency
+    from {SCHEMA}.gap_history
+) ranked
+where recency = 1
+"""  # noqa: S608 (a constant, no value from outside)
+
+
+class Rows(Protocol):
+    """What a statement gives back."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows, each a tuple."""
+        ...
+
+
+class SqlSession(Protocol):
+    """The little of a connection the register needs; DuckDB's is one. Parameters are written ``?``."""
+
+    def execute(self, query: str, parameters: Any = ..., /) -> Rows:
+        """Runs one statement."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything one run adds to the register; ``verdicts`` by experiment ("" without one)."""
+
+    run_id: str
+    as_of: datetime
+    evaluated_at: datetime
+    gaps: tuple[Gap, ...]
+    events: tuple[GapEvent, ...] = ()
+    checks: tuple[RegisteredCheck, ...] = ()
+    verdicts: Mapping[str, str] | None = None
+
+
+def prepare(session: SqlSession) -> None:
+    """Creates what is not there yet: the schema, its tables and the view of current states."""
+    session.execute(f"create schema if not exists {SCHEMA}")
+    for table, columns in _TABLES.items():
+        listed = ", ".join(f"{name} {_TYPES[kind]}" for name, kind in columns.items())
+        session.execute(f"create table if not exists {SCHEMA}.{table} ({listed})")
+    session.execute(_STATES)
+
+
+def latest_gaps(session: SqlSession) -> tuple[Gap, ...]:
+    """The latest state of every gap ever registered, resolved ones included; needs ``prepare``.
+
+    Raises PlumblineError where a stored gap can't be read, rather than forget it.
+    """
+    query = f"select gap_id, gap from {SCHEMA}.gap_states order by gap_id"  # noqa: S608
+    return tuple(_stored_gap(gap_id, text) for gap_id, text in session.execute(query).fetchall())
+
+
+def gap_events(session: SqlSession, gap_id: str) -> tuple[GapEvent, ...]:
+    """What happened to one gap, oldest first; empty for an id never seen."""
+    columns = "run_id, event_at, gap_id, event, before_value, after_value"
+    query = f"select {columns} from {SCHEMA}.gap_events where gap_id = ? order by run_number"  # noqa: S608
+    rows = session.execute(query, [gap_id]).fetchall()
+    return tuple(
+        GapEvent(run_id, at.replace(tzinfo=UTC), found, EventKind(event), before, after)
+        for run_id, at, found, event, before, after in rows
+    )
+
+
+def append_run(session: SqlSession, run: RunRecord) -> int:
+    """Appends one run's snapshot and gives its number, 1 for the first; needs ``prepare``.
+
+    The row in ``runs`` is written last: a run without it was interrupted. Raises PlumblineError for a run_id
+    that is there already, since its history would be told twice.
+    """
+    number = _next_number(session, run.run_id)
+    _insert(session, "gap_history", [_gap_row(number, run.run_id, gap) for gap in run.gaps])
+    _insert(session, "gap_events", [_event_row(number, event) for event in run.events])
+    _insert(session, "check_history", [_check_row(number, run.run_id, check) for check in run.checks])
+    _insert(session, "runs", [_run_row(number, run)])
+    return number
+
+
+def _stored_gap(gap_id: str, text: str) -> Gap:
+    try:
+        return gap_from_document(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlumblineError(
+            f"The latest state of {gap_id} in {SCHEMA}.gap_history cannot be read ({error}). It was written "
+            f"by another version or changed by hand; restore the warehouse file from a copy."
+        ) from error
+
+
+def _next_number(session: SqlSession, run_id: str) -> int:
+    numbers = f"select max(run_number), sum(case when run_id = ? then 1 else 0 end) from {SCHEMA}.%s"  # noqa: S608
+    last = 0
+    for table in ("runs", "gap_history"):  # gap_history too: a run may have been interrupted before ``runs``
+        highest, same = session.execute(numbers % table, [run_id]).fetchall()[0]
+        if same:
+            raise PlumblineError(f"Run {run_id} is in the register already; a new run needs a new run_id.")
+        last = max(last, highest or 0)
+    return last + 1
+
+
+def _insert(session: SqlSession, table: str, rows: Sequence[Sequence[Any]]) -> None:
+    columns = tuple(_TABLES[table])
+    one = f"({', '.join('?' * len(columns))})"
+    head = f"insert into {SCHEMA}.{table} ({', '.join(columns)}) values "  # noqa: S608
+    for start in range(0, len(rows), _ROWS_PER_INSERT):
+        chunk = rows[start : start + _ROWS_PER_INSERT]
+        session.execute(head + ", ".join([one] * len(chunk)), _flat(chunk))
+
+
+def _flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
+    return [value for row in rows for value in row]
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None or moment.tzinfo is None:
+        return moment
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _text(value: Any) -> str | None:
+    cleaned = plain(value)
+    return cleaned if cleaned is None or isinstance(cleaned, str) else json.dumps(cleaned)
+
+
+def _run_row(number: int, run: RunRecord) -> list[Any]:
+    unresolved = sum(gap.status is not GapStatus.RESOLVED for gap in run.gaps)
+    failed = sum(item.check.status.value != "passed" for item in run.checks)
+    verdicts = json.dumps(plain(run.verdicts or {}))
+    return [number, run.run_id, _utc(run.as_of), _utc(run.evaluated_at), verdicts, unresolved, failed]
+
+
+def _gap_row(number: int, run_id: str, gap: Gap) -> list[Any]:
+    document = gap_document(gap)
+    named = [document[key] for key in ("gap_id", "kind", "experiment", "table", "column", "segment")]
+    state = [document[key] for key in ("status", "severity", "owner")]
+    keys = ("rows_total", "rows_affected", "share_affected", "share_residual")
+    figures = [document[key] for key in keys]
+    seen = [_utc(gap.first_seen), _utc(gap.last_seen)]
+    return [number, run_id, *named, *state, *figures, *seen, json.dumps(document, allow_nan=False)]
+
+
+def _event_row(number: int, event: GapEvent) -> list[Any]:
+    return [
+        number,
+        event.run_id,
+        _utc(event.at),
+        event.gap_id,
+        event.event.value,
+        event.before,
+        event.after,
+    ]
+
+
+def _check_row(number: int, run_id: str, registered: RegisteredCheck) -> list[Any]:
+    check = registered.check
+    place = [_text(value) for value in (check.suite, check.expectation, check.table, check.column)]
+    found = [check.status.value, _text(check.observed), _text(check.threshold)]
+    counts = [plain(check.failing_rows), plain(check.rows_total)]
+    return [number, run_id, *place, *found, *counts, registered.gap_id]

@@ -1,0 +1,1 @@
+"""The report: what a run found, as JSON, CSV, Markdown, HTML and on the terminal."""

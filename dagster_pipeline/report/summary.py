@@ -1,0 +1,136 @@
+"""summary.md: the page in Markdown, in the same order and much shorter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from dagster_pipeline.gaps.model import Gap
+from dagster_pipeline.register.history import register_order
+from dagster_pipeline.report import format as fmt
+from dagster_pipeline.report.decision_view import CriterionView, DecisionView
+from dagster_pipeline.report.escape import markdown_text
+from dagster_pipeline.report.gap_view import GapView
+from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.page import Page, page
+from dagster_pipeline.report.words import SEVERITY, STATUS, kind_title, place, plural
+
+_REASON = 600
+
+
+def render_summary(report: RunReport) -> str:
+    """Gives the whole file; every value is escaped."""
+    shown = page(report)
+    return "\n".join(_lines(shown)).rstrip() + "\n"
+
+
+def register_markdown(gaps: Iterable[Gap]) -> str:
+    """The register as one Markdown table, worst first; a sentence where it is empty."""
+    ordered = sorted(gaps, key=register_order)
+    if not ordered:
+        return "No gaps.\n"
+    header = ("Severity", "Gap", "Where", "Affected", "Left", "Answer changes at", "Status", "Owner")
+    return "\n".join(_table(header, [_gap_cells(gap) for gap in ordered])) + "\n"
+
+
+def _gap_cells(gap: Gap) -> tuple[str, ...]:
+    known = [impact.delta_star for impact in gap.metrics if impact.delta_star is not None]
+    return (
+        SEVERITY[gap.severity].word,
+        kind_title(gap.kind),
+        place(gap),
+        fmt.share(gap.share_affected),
+        fmt.share(gap.share_residual),
+        fmt.headroom(min(known)) if known else fmt.ABSENT,
+        STATUS[gap.status],
+        gap.owner or "",
+    )
+
+
+def _lines(shown: Page) -> Iterator[str]:
+    yield f"# {_md(shown.title)}"
+    yield ""
+    yield f"Data as of {shown.as_of} · decided {shown.evaluated_at} · run {_md(shown.run_id)}"
+    for decision in shown.decisions:
+        yield from _decision(decision)
+    yield from _register(shown)
+    checks = shown.checks
+    yield ""
+    yield (
+        f"**Checks:** {checks.passed:,} passed, {checks.failed:,} failed, {checks.errors:,} could not run. "
+        f"{_md(checks.coverage)}"
+    )
+    yield from _bullets("## What is absent", shown.absences)
+    yield ""
+    yield "The whole report: report/index.html. Unrounded figures: register.json, metrics.json, register.csv."
+
+
+def _decision(decision: DecisionView) -> Iterator[str]:
+    yield ""
+    yield f"## {decision.verdict.word}: {_md(decision.experiment)}"
+    yield ""
+    yield f"**{_md(decision.headline, _REASON)}**"
+    if decision.limits:
+        yield ""
+        yield f"Allowed: {_md(decision.limits, _REASON)}."
+    yield from _bullets("", [*decision.reasons, *(f"Waived: {waiver}" for waiver in decision.waivers)])
+    if decision.criteria:
+        header = ("Demand", "Result", "Estimate", "Interval", "Gaps allow", "Answer changes at")
+        yield ""
+        yield from _table(header, [_criterion(item) for item in decision.criteria])
+    yield from _bullets("### What would change the answer", decision.changes)
+
+
+def _criterion(item: CriterionView) -> tuple[str, ...]:
+    demand = f"{item.label} ({item.variant}) {item.demand}"
+    return (demand, item.outcome.word, item.estimate, item.interval, item.region, item.headroom)
+
+
+def _register(shown: Page) -> Iterator[str]:
+    yield ""
+    yield f"## Gap register: {shown.gaps_by_severity}"
+    yield ""
+    if shown.gaps:
+        header = ("Severity", "Gap", "Affected → left", "What it does", "Answer changes at", "Owner")
+        yield from _table(header, [_gap(gap) for gap in shown.gaps])
+    else:
+        yield shown.no_gaps
+    if shown.notes:
+        yield ""
+        notes = plural(len(shown.notes), "note")
+        yield f"{notes} that move no metric of the decision, or lie below their threshold."
+    resolved = [f"{gap.title}, {gap.place}: {gap.severity_reason}" for gap in shown.resolved]
+    yield from _bullets("### Resolved since the last run", resolved)
+
+
+def _gap(gap: GapView) -> tuple[str, ...]:
+    biases = "; ".join(f"{bias.label}: {bias.mark.word} {bias.size}" for bias in gap.biases)
+    differs = ", differs by arm" if gap.differential else ""
+    return (
+        gap.severity.word,
+        f"{gap.title}, {gap.place}: {gap.description}",
+        f"{gap.affected} → {gap.residual}{differs}",
+        biases or fmt.ABSENT,
+        gap.headroom,
+        gap.owner or fmt.ABSENT,
+    )
+
+
+def _bullets(title: str, items: Sequence[str]) -> Iterator[str]:
+    if not items:
+        return
+    yield ""
+    if title:
+        yield title
+        yield ""
+    yield from (f"- {_md(item, _REASON)}" for item in items)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'---|' * len(header)}"
+    for row in rows:
+        yield f"| {' | '.join(_md(cell, _REASON) for cell in row)} |"
+
+
+def _md(text: str, longest: int = 300) -> str:
+    return markdown_text(text, longest)

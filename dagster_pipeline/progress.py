@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from enum import StrEnum
 
 
@@ -23,21 +22,21 @@ class Step(StrEnum):
 Listener = Callable[[Step, str, float], None]
 """Told the step, what it is at, and the share of the step that is done."""
 
-_listener: ContextVar[Listener | None] = ContextVar("plumbline_progress", default=None)
+# One run a process, and dbt reports from threads of its own: a plain variable, not one of the caller's context.
+_listeners: list[Listener] = []
 
 
 def tell(step: Step, detail: str = "", done: float = 0.0) -> None:
     """Tell whoever listens."""
-    listener = _listener.get()
-    if listener is not None:
+    for listener in _listeners:
         listener(step, detail, done)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Within the block, ``listener`` is told of every step."""
-    token = _listener.set(listener)
+    _listeners.append(listener)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _listeners.remove(listener)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_pipeline.defs.resources import PlumblineRun
+from dagster_pipeline.defs.resources import resources
 from dagster_pipeline.report.model import RunReport
 
 
@@ -24,16 +24,12 @@ def execute_line(config_path: Path, output: Path, *, debug: bool = False) -> Lin
     from dagster_pipeline.definitions import defs  # noqa: PLC0415  it loads this package
 
     job = defs.resolve_job_def("plumbline")
-    values = config_path.parent / ".plumbline" / "values"
     instance = dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
     with instance:
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=debug,
-            resources={
-                "plumbline": PlumblineRun(config_path=str(config_path), output=str(output)),
-                "io_manager": dg.FilesystemIOManager(base_dir=str(values)),
-            },
+            resources=resources(str(config_path), str(output)),
             run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}},
         )
         return LineResult(_value(result, "report"), _broken(result), _failure(result))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,9 @@ def run(config_path: Path, output: Path, *, debug: bool = False, quiet: bool = F
     before it could write its files.
     """
     config = load_config(config_path)
+    if not debug:
+        # Preview and deprecation notices of the libraries we drive are for us, not for who runs the line.
+        warnings.simplefilter("ignore")
     _prepare_environment(config_path, output, config.warehouse.path)
     with shown(quiet=quiet):
         return _execute(config_path, output, debug=debug)
@@ -45,7 +49,6 @@ def _prepare_environment(config_path: Path, output: Path, warehouse: Path | None
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
-    os.environ["PYTHONWARNINGS"] = "ignore"
 
 
 def _execute(config_path: Path, output: Path, *, debug: bool) -> RunOutcome:
@@ -68,9 +71,7 @@ def print_outcome(outcome: RunOutcome) -> None:
 
     from dagster_pipeline.report.terminal import render_register  # noqa: PLC0415
 
-    console = Console(soft_wrap=False)
-    for renderable in render_register(outcome.report):
-        console.print(renderable)
-    console.print(f"Report: {outcome.output / 'report' / 'index.html'}", highlight=False)
+    console = Console()
+    console.print(render_register(outcome.report, outcome.output))
     if outcome.broken:
         print(f"Models that could not be built: {', '.join(outcome.broken)}", file=sys.stderr)

@@ -19,23 +19,24 @@ CHECK_RESULTS = dg.AssetKey("check_results")
 @dg.asset(group_name="checks")
 def check_results(
     context: dg.AssetExecutionContext, warehouse_build: WarehouseBuild, plumbline: PlumblineRun
-) -> tuple[CheckResult, ...]:
+) -> list[CheckResult]:
     """One result per expectation: passed, failed, or error where it could not be evaluated."""
     tell(Step.CHECK)
     config = plumbline.config
-    results = run_checks(
+    found = run_checks(
         plumbline.session.build_path,
         load_suites(config, warehouse_build.inspections),
         config,
         warehouse_build.result.built,
         data_docs=plumbline.output_folder / "data_docs",
     )
+    results = list(found)
     counts = {status.value: sum(r.status is status for r in results) for status in CheckStatus}
     context.add_output_metadata({**counts, "failed_checks": dg.MetadataValue.md(_table(results))})
     return results
 
 
-def _table(results: tuple[CheckResult, ...]) -> str:
+def _table(results: list[CheckResult]) -> str:
     lines = [
         f"| {r.table} | {r.column or ''} | {r.expectation} | {r.status.value} | {r.observed} | {r.threshold} |"
         for r in results
@@ -71,7 +72,7 @@ def _check_name(suite: str, position: int) -> str:
     can_subset=True,
 )
 def expectations(
-    context: dg.AssetCheckExecutionContext, check_results: tuple[CheckResult, ...]
+    context: dg.AssetCheckExecutionContext, check_results: list[CheckResult]
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of `check_results`, shown on the models they are about. Never blocking: the launch is what is blocked."""
     wanted = {(key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys}

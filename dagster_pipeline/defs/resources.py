@@ -1,7 +1,5 @@
 """The run's configuration, its exclusive build of the warehouse, and where it writes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -104,16 +102,10 @@ def output_folder() -> str:
     return os.environ.get("PLUMBLINE_OUTPUT", "out")
 
 
-def _values_folder() -> str:
-    return str(Path(config_path()).resolve().parent / ".plumbline" / "values")
-
-
-@dg.definitions
-def resources() -> dg.Definitions:
-    """The resources of every asset."""
-    return dg.Definitions(
-        resources={
-            "plumbline": PlumblineRun(config_path=config_path(), output=output_folder()),
-            "io_manager": dg.FilesystemIOManager(base_dir=_values_folder()),
-        }
-    )
+def resources(config: str | None = None, output: str | None = None) -> dict[str, Any]:
+    """The resources of every asset, for one plumbline.yml."""
+    path = config or config_path()
+    return {
+        "plumbline": PlumblineRun(config_path=path, output=output or output_folder()),
+        "io_manager": dg.FilesystemIOManager(base_dir=str(Path(path).resolve().parent / ".plumbline" / "values")),
+    }

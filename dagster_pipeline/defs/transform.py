@@ -43,14 +43,20 @@ def model_specs() -> tuple[dg.AssetSpec, ...]:
     specs = build_dbt_asset_specs(
         manifest=manifest(), dagster_dbt_translator=_Translator(), select="resource_type:model"
     )
-    return tuple(_after_inspection(spec) for spec in specs)
+    return tuple(specs)
 
 
-def _after_inspection(spec: dg.AssetSpec) -> dg.AssetSpec:
-    deps = list(spec.deps)
-    if not deps:
-        deps = [dg.AssetDep("source_inspection")]
-    return spec.replace_attributes(skippable=True, deps=deps)
+def _out(spec: dg.AssetSpec) -> dg.AssetOut:
+    """A model that fails is skipped, and its dependencies are told apart from its definition: an out can't carry them."""
+    return dg.AssetOut.from_spec(spec.replace_attributes(deps=[]), is_required=False)
+
+
+def _upstream() -> dict[str, set[dg.AssetKey]]:
+    """What each output is made from; models without parents are made from the inspected sources."""
+    inspected = dg.AssetKey("source_inspection")
+    edges = {spec.key.path[-1]: {dep.asset_key for dep in spec.deps} or {inspected} for spec in model_specs()}
+    edges["warehouse_build"] = {inspected} | {spec.key for spec in model_specs() if spec.group_name == "gaps"}
+    return edges
 
 
 @dg.asset(group_name="sources")
@@ -66,28 +72,28 @@ def source_inspection(context: dg.AssetExecutionContext, plumbline: PlumblineRun
 
 @dg.multi_asset(
     name="dbt_build",
-    specs=[
-        *model_specs(),
-        dg.AssetSpec(
-            WAREHOUSE_BUILD,
+    outs={spec.key.path[-1]: _out(spec) for spec in model_specs()}
+    | {
+        "warehouse_build": dg.AssetOut(
+            key=WAREHOUSE_BUILD,
             group_name="checks",
-            deps=[dg.AssetDep("source_inspection"), *(spec.key for spec in model_specs() if spec.group_name == "gaps")],
             description="What dbt built and what it could not; everything later depends on this, never on a single model.",
-        ),
-    ],
-    ins={"source_inspection": dg.AssetIn()},
+            dagster_type=dg.Any,
+        )
+    },
+    internal_asset_deps=_upstream(),
     can_subset=False,
 )
 def dbt_build(
     context: dg.AssetExecutionContext, source_inspection: dict[str, SourceInspection], plumbline: PlumblineRun
-) -> Iterator[dg.MaterializeResult | dg.Output]:  # type: ignore[type-arg]
+) -> Iterator[dg.Output]:  # type: ignore[type-arg]
     """Build every model; a model that fails is not materialized and what needs it is registered as not evaluated."""
     build = build_warehouse(
         plumbline.config, source_inspection, plumbline.dbt, lambda name, i, n: tell(Step.BUILD, name, i / n)
     )
     for node in build.result.nodes:
         if node.resource_type == "model" and node.status is NodeStatus.SUCCESS:
-            yield dg.MaterializeResult(asset_key=node.name, metadata={"seconds": node.seconds})
+            yield dg.Output(None, output_name=node.name, metadata={"seconds": node.seconds})
     for node in build.result.broken:
         context.log.error(f"{node.name}: {node.message}")
     yield dg.Output(build, output_name="warehouse_build", metadata=_build_metadata(build))

@@ -51,6 +51,10 @@ class RunAssessment:
     gaps: tuple[Gap, ...]
     experiments: tuple[ExperimentAssessment, ...]
 
+    def with_gaps(self, more: Iterable[Gap]) -> RunAssessment:
+        """The same with gaps found elsewhere added."""
+        return replace(self, gaps=(*self.gaps, *more))
+
 
 def assess(config: PlumblineConfig, mapping: WarehouseMapping, measurements: Measurements) -> RunAssessment:
     """Bound every gap on every metric it touches, grade it, and evaluate the briefs."""

@@ -187,7 +187,7 @@ def _not_judged_summary(case: _Case, is_incomplete: bool) -> str | None:
     if not case.judged:
         return "every demand of the brief is waived, so nothing was judged"
     if case.not_evaluated:
-        return "part of the run could not be evaluated, so its figures can not carry a launch"
+        return "part of the run could not be evaluated, so its figures cannot carry a launch"
     if case.expired:
         return f"{say.counted(len(case.expired), 'waiver')} expired"
     return None
@@ -232,7 +232,7 @@ def _joint_fails(case: _Case) -> _Ruling | None:
         return _segments_or_hold(case, why, details, blocking)
     if case.medium:
         stage = case.inputs.stage_cap
-        summary = f"PARTIAL: {why}, though none of them alone is likely to; go no further than {stage}%."
+        summary = f"PARTIAL: {why}; go no further than {stage}%."
         return _Ruling(Verdict.PARTIAL, (summary, *details), stage=stage, blocked_by=blocking)
     unexplained = "No open gap is severe enough to explain this, so the result itself is in doubt."
     return _Ruling(Verdict.HOLD, (f"HOLD: {why}.", *details, unexplained), blocked_by=blocking)
@@ -241,7 +241,7 @@ def _joint_fails(case: _Case) -> _Ruling | None:
 def _segments_or_hold(
     case: _Case, why: str, details: tuple[str, ...], blocking: tuple[OpenGap, ...]
 ) -> _Ruling:
-    method = (say.of_segments(case.inputs.segments),) if case.inputs.segments else ()
+    method = (say.of_segments(),) if case.inputs.segments else ()
     names = tuple(dict.fromkeys(answer.segment for answer in case.standing))
     if not names:
         return _Ruling(Verdict.HOLD, (f"HOLD: {why}.", *details, *method), blocked_by=blocking)

@@ -119,8 +119,8 @@ class Waiver:
 class Decision:
     """The verdict on one experiment and its grounds; the first of ``reasons`` sums it up.
 
-    ``segments`` (column=value) and ``stage`` (per cent) are what a PARTIAL allows; ``blocked_by`` are the gaps
-    to repair or to accept before the launch can go further.
+    ``segments`` (column=value) and ``stage`` (per cent) are what a PARTIAL allows; ``blocked_by`` are the
+    gaps to repair or to accept before the launch can go further.
     """
 
     experiment: str | None

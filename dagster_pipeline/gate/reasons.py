@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.criteria.vocabulary import Outcome
-from dagster_pipeline.gate.decision import Answer, OpenGap, SegmentAnswer, Waiver
+from dagster_pipeline.gate.decision import Answer, OpenGap, Waiver
 
 _MINUS = "−"
 _MOST_DECIMALS = 8
@@ -37,36 +38,37 @@ def unevaluated(answer: Answer, *, name_arm: bool) -> str:
 
 def failing(answer: Answer, *, name_arm: bool) -> str:
     """How a demand is missed: by the estimate, or by its interval."""
-    subject, limit, side = _subject(answer, name_arm), answer.threshold, _side(answer)
-    end = answer.ci_upper if _fails_above(answer) else answer.ci_lower
+    subject, limit = _subject(answer, name_arm), answer.threshold
     if limit is None:
         return f"{subject}: estimate {_written(answer, answer.estimate)[0]} does not pass."
-    if _violates(answer, answer.estimate, limit):
-        estimate, bound = _written(answer, answer.estimate, limit)
+    above = _fails_above(answer, limit)
+    side, direction = ("above", "up") if above else ("below", "down")
+    end = answer.ci_upper if above else answer.ci_lower
+    estimate, reach, bound = _written(answer, answer.estimate, end, limit)
+    if _violates(above, answer.estimate, limit):
         return f"{subject}: estimate {estimate} is {side} {bound}."
-    if _violates(answer, end, limit):
-        estimate, reach, bound = _written(answer, answer.estimate, end, limit)
-        direction = "up" if _fails_above(answer) else "down"
-        return f"{subject}: estimate {estimate}, but its interval reaches {direction} to {reach}, {side} {bound}."
-    estimate, bound = _written(answer, answer.estimate, limit)
+    if _violates(above, end, limit):
+        reaches = f"its interval reaches {direction} to {reach}, {side} {bound}"
+        return f"{subject}: estimate {estimate}, but {reaches}."
     return f"{subject}: estimate {estimate} does not pass (limit {bound})."
 
 
 def shaken(answer: Answer, *, name_arm: bool) -> str:
     """How the open gaps could turn a demand that the estimate meets."""
-    subject = _subject(answer, name_arm)
-    figure, limit = _worst(answer)
-    passed = f"estimate {_written(answer, answer.estimate)[0]} passes"
-    if limit is None or figure is None:
-        return f"{subject}: {passed}, but nothing limits what the open gaps could hide."
-    if not _violates(answer, figure, limit):
-        low, high = (_written(answer, end)[0] if end is not None else "no limit" for end in _ends(answer))
-        return f"{subject}: {passed}, but not with every open gap at its worst (from {low} to {high})."
-    estimate, worst, bound = _written(answer, answer.estimate, figure, limit)
-    passed = f"estimate {estimate} passes{_passed_limit(answer, limit)}"
-    extreme = "high" if _fails_above(answer) else "low"
-    side = _side(answer)
-    return f"{subject}: {passed}, but with the open gaps it could be as {extreme} as {worst}, {side} {bound}."
+    start = f"{_subject(answer, name_arm)}: estimate {_written(answer, answer.estimate)[0]} passes"
+    limit = answer.threshold if answer.joint_threshold is None else answer.joint_threshold
+    above = _fails_above(answer, limit)
+    end = answer.upper if above else answer.lower
+    figure = end if answer.joint_figure is None else answer.joint_figure
+    if figure is None or limit is None:
+        return f"{start}, but nothing limits what the open gaps could hide."
+    if not _violates(above, figure, limit):
+        low, high = _written(answer, answer.lower, answer.upper)
+        return f"{start}, but not with every open gap at its worst (from {low} to {high})."
+    worst, bound = _written(answer, figure, limit)
+    extreme, side = ("high", "above") if above else ("low", "below")
+    passed = _passed_limit(answer, limit)
+    return f"{start}{passed}, but with the open gaps it could be as {extreme} as {worst}, {side} {bound}."
 
 
 def of_gap(gap: OpenGap) -> str:
@@ -86,9 +88,9 @@ def of_expired(waiver: Waiver) -> str:
     return f"The waiver of gap {waiver.gap_id} expired on {moment(waiver.expires_at)}."
 
 
-def of_segments(segments: Sequence[SegmentAnswer]) -> str:
+def of_segments() -> str:
     """How segments were judged; the method is said because many looks need stricter levels."""
-    return f"Each of the {counted(len(segments), 'segment')} was judged at a level that holds over all of them (Holm)."
+    return "Each segment was judged at a level that holds over all the segments looked at (Holm)."
 
 
 def moment(value: datetime) -> str:
@@ -107,33 +109,18 @@ def _definition(answer: Answer) -> MetricDefinition | None:
     return metric_definitions().get(answer.metric)
 
 
-def _fails_above(answer: Answer) -> bool:
+def _fails_above(answer: Answer, limit: float | None) -> bool:
     """Whether too high a raw effect is what fails: a guardrail's limit says so by its sign."""
-    if answer.kind == "guardrail" and answer.threshold:
-        return answer.threshold > 0
+    if answer.kind == "guardrail" and limit:
+        return limit > 0
     definition = _definition(answer)
     return definition is not None and definition.better == "lower"
 
 
-def _side(answer: Answer) -> str:
-    return "above" if _fails_above(answer) else "below"
-
-
-def _violates(answer: Answer, figure: float | None, limit: float) -> bool:
+def _violates(above: bool, figure: float | None, limit: float) -> bool:
     if figure is None:
         return False
-    return figure > limit if _fails_above(answer) else figure < limit
-
-
-def _ends(answer: Answer) -> tuple[float | None, float | None]:
-    return answer.lower, answer.upper
-
-
-def _worst(answer: Answer) -> tuple[float | None, float | None]:
-    """The figure the gaps could bring about and the limit it is held to, as exactly as they are known."""
-    if answer.joint_threshold is not None and answer.joint_figure is not None:
-        return answer.joint_figure, answer.joint_threshold
-    return (answer.upper if _fails_above(answer) else answer.lower), answer.threshold
+    return figure > limit if above else figure < limit
 
 
 def _passed_limit(answer: Answer, joint_limit: float) -> str:
@@ -161,6 +148,8 @@ def _is_relative(answer: Answer) -> bool:
 def _figure(answer: Answer, value: float, decimals: int) -> str:
     """Relative effects in per cent, shares in percentage points, quantiles in seconds."""
     sign = _MINUS if value < 0 else "+" if value > 0 else ""
+    if not math.isfinite(value):
+        return f"{sign}∞"
     definition = _definition(answer)
     if _is_relative(answer):
         return f"{sign}{abs(value) * 100:,.{decimals}f}%"

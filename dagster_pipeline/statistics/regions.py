@@ -143,14 +143,15 @@ def quantile_interval_region(
 
 
 def at_point(region: Region, value: float | None) -> Region:
-    """The region shrunk to a value known exactly, its gate limits moved along; unchanged without one."""
+    """The region shrunk to a value known exactly, its gate limits kept outside it; unchanged without one.
+
+    Limits that came from bins stay outward: the room to the value is sampling error and bin width together.
+    """
     if value is None:
         return region
-    gates = [
-        None if gate is None or end is None else value + (gate - end)
-        for gate, end in ((region.gate_lower, region.lower), (region.gate_upper, region.upper))
-    ]
-    return Region(value, value, gate_lower=gates[0], gate_upper=gates[1])
+    lower = None if region.gate_lower is None else min(region.gate_lower, value)
+    upper = None if region.gate_upper is None else max(region.gate_upper, value)
+    return Region(value, value, lower, upper)
 
 
 def _scan(

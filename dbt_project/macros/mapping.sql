@@ -19,6 +19,12 @@
 
 {% macro text_literal(value) %}'{{ value | string | replace("'", "''") }}'{% endmacro %}
 
+{# A name of the user's in the dialect's quotes, which adapters do not double inside a name. #}
+{% macro identifier(name) %}
+  {%- set mark = adapter.quote('x')[0] -%}
+  {{ return(adapter.quote(name | replace(mark, mark ~ mark))) }}
+{% endmacro %}
+
 {# The clock: rows dated later never count. #}
 {% macro as_of() %}{{ return(timestamp_literal(mapping().get('as_of') or '2200-01-01 00:00:00')) }}{% endmacro %}
 

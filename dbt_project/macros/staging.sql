@@ -9,7 +9,7 @@ with source as (
     {% if mapped.get('relation') %}
     select
         {%- for c in columns %}
-        {% if physical.get(c.name) -%} {{ adapter.quote(physical[c.name].name) }} {%- else -%} {{ typed_null('text') }} {%- endif %} as raw_{{ c.name }},
+        {% if physical.get(c.name) -%} {{ identifier(physical[c.name].name) }} {%- else -%} {{ typed_null('text') }} {%- endif %} as raw_{{ c.name }},
         {%- endfor %}
         {% if mapped.get('where') -%} case when ({{ mapped.where }}) then false else true end {%- else -%} false {%- endif %} as is_filtered
     from {{ mapped.relation }} as raw_source

@@ -1,4 +1,4 @@
-"""Small experiments from lists of requests, and the level of a list by definition: what the bounds are held to."""
+"""Small experiments from lists of requests, and the level of a list by definition."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dagster_pipeline.statistics.evidence import ArmEvidence, Cells, Metric, MetricEvidence, MetricKind, Moments
+from dagster_pipeline.statistics.evidence import (
+    ArmEvidence,
+    Cells,
+    Metric,
+    MetricEvidence,
+    MetricKind,
+    Moments,
+)
 from dagster_pipeline.statistics.quantiles import rank_of
 
 HALVES = {"treatment": 0.5, "control": 0.5}
@@ -52,7 +59,9 @@ def moments_of(metric: Metric, values: Sequence, units: Sequence[int] | None = N
     )
 
 
-def arm(metric: Metric, values: Sequence, missing: int = 0, units: Sequence[int] | None = None) -> ArmEvidence:
+def arm(
+    metric: Metric, values: Sequence, missing: int = 0, units: Sequence[int] | None = None
+) -> ArmEvidence:
     """The evidence of one arm."""
     return ArmEvidence(moments_of(metric, values, units), cells_of(metric, values), missing)
 

@@ -1,0 +1,57 @@
+"""The run's gaps enter the register: stable ids, history, in the warehouse."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from dagster_pipeline.checks.result import CheckResult
+from dagster_pipeline.defs.resources import PlumblineRun
+from dagster_pipeline.engines.inspection import SourceStatus
+from dagster_pipeline.gaps.assess import RunAssessment
+from dagster_pipeline.gaps.kinds import gap_kinds
+from dagster_pipeline.gaps.measurements import Measurements
+from dagster_pipeline.progress import Step, tell
+from dagster_pipeline.register import store
+from dagster_pipeline.register.documents import RegisteredCheck, link_checks
+from dagster_pipeline.register.history import Evaluation, Merged, merge
+from dagster_pipeline.report.summary import register_markdown
+from dagster_pipeline.transform.build import WarehouseBuild
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The register after a run."""
+
+    merged: Merged
+    checks: tuple[RegisteredCheck, ...]
+
+
+@dg.asset(group_name="decision")
+def gap_register(
+    context: dg.AssetExecutionContext,
+    gap_assessment: RunAssessment,
+    measurements: Measurements,
+    warehouse_build: WarehouseBuild,
+    check_results: list[CheckResult],
+    plumbline: PlumblineRun,
+) -> Registered:
+    """Gaps with their lives so far: what is new, what changed, what is gone."""
+    tell(Step.REGISTER)
+    with plumbline.session.connection() as connection:
+        store.prepare(connection)
+        prior = store.latest_gaps(connection)
+    evaluation = _evaluation(warehouse_build, measurements, gap_assessment)
+    merged = merge(prior, gap_assessment.gaps, evaluation, run_id=plumbline.run_id, at=plumbline.started_at)
+    context.add_output_metadata(
+        {"register": dg.MetadataValue.md(register_markdown(merged.gaps)), "events": len(merged.events)}
+    )
+    return Registered(merged, link_checks(check_results, merged.gaps))
+
+
+def _evaluation(build: WarehouseBuild, measurements: Measurements, assessment: RunAssessment) -> Evaluation:
+    unread = {i.name for i in build.inspections.values() if i.status in (SourceStatus.MISSING, SourceStatus.UNREADABLE)}
+    return Evaluation(
+        kinds=frozenset(kind for kind in gap_kinds() if f"gap_{kind}" not in measurements.unread),
+        unread_tables=frozenset(unread),
+        experiments=frozenset(e.experiment for e in assessment.experiments if e.experiment),
+    )

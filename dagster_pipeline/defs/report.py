@@ -1,0 +1,53 @@
+"""The files of a run; and, last, whether the pipeline itself is whole."""
+
+import dagster as dg
+
+from dagster_pipeline.defs.register import Registered
+from dagster_pipeline.defs.resources import PlumblineRun
+from dagster_pipeline.gaps.assess import RunAssessment
+from dagster_pipeline.gaps.measurements import Measurements
+from dagster_pipeline.gate.decision import Decision
+from dagster_pipeline.progress import Step, tell
+from dagster_pipeline.report.assemble import RunFacts, assemble
+from dagster_pipeline.report.files import write_outputs
+from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.transform.build import WarehouseBuild
+
+
+@dg.asset(group_name="decision", deps=["published_warehouse"])
+def report(
+    context: dg.AssetExecutionContext,
+    warehouse_build: WarehouseBuild,
+    measurements: Measurements,
+    gap_assessment: RunAssessment,
+    gap_register: Registered,
+    launch_gate: list[Decision],
+    plumbline: PlumblineRun,
+) -> RunReport:
+    """register.json, verdict.json, metrics.json, the one-page report and its siblings, written atomically."""
+    tell(Step.REPORT)
+    facts = RunFacts(
+        run_id=plumbline.run_id,
+        evaluated_at=plumbline.started_at,
+        config=plumbline.config,
+        build=warehouse_build,
+        measurements=measurements,
+        assessment=gap_assessment,
+    )
+    found = assemble(facts, gap_register.merged.gaps, gap_register.checks, launch_gate)
+    paths = write_outputs(found, plumbline.output_folder)
+    context.add_output_metadata({"files": [dg.MetadataValue.path(str(path)) for path in paths][0], "count": len(paths)})
+    return found
+
+
+@dg.asset(group_name="decision", deps=["report"])
+def pipeline_health(context: dg.AssetExecutionContext, warehouse_build: WarehouseBuild) -> None:
+    """Fails the run where our own models broke: the register is written by then, and nobody takes the run for whole."""
+    broken = [node.name for node in warehouse_build.result.broken]
+    error = warehouse_build.result.error
+    if broken or error:
+        raise dg.Failure(
+            description="Models of Plumbline failed or broke an invariant; the register has them as not evaluated.",
+            metadata={"broken": broken, "error": error or ""},
+        )
+    context.add_output_metadata({"models_built": len(warehouse_build.result.built)})

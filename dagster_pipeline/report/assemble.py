@@ -1,0 +1,140 @@
+"""From a run's results to the one value every renderer takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.types import PlumblineConfig
+from dagster_pipeline.gaps.assess import ExperimentAssessment, RunAssessment
+from dagster_pipeline.gaps.effects import EffectOf, LevelOf
+from dagster_pipeline.gaps.measurements import Measurements, SourceFact
+from dagster_pipeline.gaps.model import Gap
+from dagster_pipeline.gate.decision import Decision, to_json
+from dagster_pipeline.register.documents import RegisteredCheck
+from dagster_pipeline.report.model import Coverage, EffectRow, LevelRow, MetricTables, RunReport, SourceFacts, SourceStatus
+from dagster_pipeline.statistics.evidence import EffectKind
+from dagster_pipeline.transform.build import WarehouseBuild
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run knows besides its gaps and decisions."""
+
+    run_id: str
+    evaluated_at: datetime
+    config: PlumblineConfig
+    build: WarehouseBuild
+    measurements: Measurements
+    assessment: RunAssessment
+
+
+def assemble(
+    facts: RunFacts, gaps: Sequence[Gap], checks: Sequence[RegisteredCheck], decisions: Sequence[Decision]
+) -> RunReport:
+    """The report of a run."""
+    return RunReport(
+        run_id=facts.run_id,
+        as_of=facts.config.as_of,
+        evaluated_at=facts.evaluated_at,
+        gaps=tuple(gaps),
+        checks=tuple(checks),
+        coverage=_coverage(facts, checks),
+        verdicts=tuple(to_json(decision) for decision in decisions),
+        metrics=_metrics(facts.assessment),
+        sources=tuple(_sources(facts)),
+        experiments=facts.config.experiments,
+        briefs=facts.config.briefs,
+        absent=tuple(_absent(facts)),
+    )
+
+
+def _metrics(assessment: RunAssessment) -> MetricTables:
+    levels = [_level(e, row) for e in assessment.experiments for row in e.levels]
+    effects = [_effect(e, row) for e in assessment.experiments for row in e.effects]
+    return MetricTables(
+        levels=tuple(row for row in levels if row.segment is None),
+        effects=tuple(row for row in effects if row.segment is None),
+        segment_levels=tuple(row for row in levels if row.segment is not None),
+        segment_effects=tuple(row for row in effects if row.segment is not None),
+    )
+
+
+def _level(found: ExperimentAssessment, row: LevelOf) -> LevelRow:
+    level = row.level
+    return LevelRow(
+        found.experiment or "", row.metric, row.variant, level.n, level.value, level.reason, level.ci_lower, level.ci_upper, row.segment
+    )
+
+
+def _effect(found: ExperimentAssessment, row: EffectOf) -> EffectRow:
+    return EffectRow(
+        experiment=found.experiment or "",
+        metric=row.metric,
+        variant=row.variant,
+        effect=EffectKind(row.effect),
+        estimate=row.estimate.value,
+        ci_lower=row.estimate.ci_lower,
+        ci_upper=row.estimate.ci_upper,
+        lower=row.region.lower,
+        upper=row.region.upper,
+        reason=row.estimate.reason or row.region.reason,
+        segment=row.segment,
+    )
+
+
+def _sources(facts: RunFacts) -> Iterator[SourceFacts]:
+    for inspection in facts.build.inspections.values():
+        fact = facts.measurements.sources.get(inspection.name)
+        status = SourceStatus(inspection.status.value)
+        note = inspection.row_error or ""
+        yield _source(inspection.name, status, fact, note)
+
+
+def _source(name: str, status: SourceStatus, fact: SourceFact | None, note: str) -> SourceFacts:
+    if fact is None or status not in (SourceStatus.OK, SourceStatus.EMPTY):
+        return SourceFacts(name, status, note=note)
+    return SourceFacts(
+        name=name,
+        status=status,
+        rows_total=fact.rows_in,
+        filtered=fact.rows_filtered,
+        quarantined=fact.rows_quarantined,
+        duplicates_removed=fact.rows_duplicate,
+        conflicts_removed=fact.rows_conflicting,
+        canonical_rows=fact.rows_kept,
+        newest=fact.newest_at.replace(tzinfo=UTC) if fact.newest_at else None,
+        late=fact.is_stale,
+        note=note,
+    )
+
+
+def _absent(facts: RunFacts) -> Iterator[str]:
+    for name, why in facts.build.mapping.absent_metrics.items():
+        yield f"{metric_definitions()[name].label} is not computed: it {why}."
+    if not facts.config.experiments:
+        yield "No experiment is configured, so there are no arms to compare."
+    if not facts.config.briefs:
+        yield "There is no brief, so there is nothing to decide."
+
+
+def _coverage(facts: RunFacts, checks: Iterable[RegisteredCheck]) -> Coverage:
+    """Critical fields are the columns the brief's metrics (else all metrics) need and the arms; monitored, those a check looks at."""
+    critical = set(_critical(facts))
+    watched = {f"{c.check.table}.{c.check.gap_column or c.check.column}" for c in checks}
+    return Coverage(len(critical), len(critical & watched))
+
+
+def _critical(facts: RunFacts) -> Iterator[str]:
+    demanded = {item.metric for brief in facts.config.briefs for item in (*brief.criteria, *brief.guardrails)}
+    mapped: Mapping[str, set[str]] = {name: set(source.columns) for name, source in facts.config.sources.items()}
+    definitions = metric_definitions()
+    wanted = [definitions[name] for name in demanded] or list(definitions.values())
+    names = {n for d in wanted for need in d.needs for n in need.split("|")}
+    names |= {"requests.request_id", "requests.created_at", "assignments.entity_id", "assignments.variant"}
+    for name in sorted(names):
+        source, _, column = name.partition(".")
+        if column in mapped.get(source, set()):
+            yield name

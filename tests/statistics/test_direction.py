@@ -1,0 +1,76 @@
+"""What a region proves of a gap's bias is never wrong; what the repair suggests is only a guess."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dagster_pipeline.statistics.direction import bias_interval, direction, epsilon, expected_direction
+from dagster_pipeline.statistics.evidence import Better
+from dagster_pipeline.statistics.vocabulary import Direction
+
+HIGHER, LOWER = Better.HIGHER, Better.LOWER
+effects = st.floats(-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("unmitigated", "lower", "upper", "better", "said"),
+    [
+        (0.05, 0.01, 0.04, HIGHER, Direction.INFLATES),
+        (0.05, 0.06, 0.09, HIGHER, Direction.DEFLATES),
+        (0.05, 0.01, 0.09, HIGHER, Direction.EITHER),
+        (0.05, 0.05, 0.05, HIGHER, Direction.NONE),
+        (-0.20, -0.10, -0.05, LOWER, Direction.INFLATES),
+        (-0.20, -0.30, -0.25, LOWER, Direction.DEFLATES),
+        (0.05, None, 0.04, HIGHER, Direction.INFLATES),
+        (0.05, 0.06, None, HIGHER, Direction.DEFLATES),
+        (0.05, 0.01, None, HIGHER, Direction.EITHER),
+        (0.05, None, None, HIGHER, Direction.EITHER),
+        (None, 0.01, 0.02, HIGHER, Direction.EITHER),
+    ],
+)
+def test_direction_is_the_first_that_holds(unmitigated, lower, upper, better, said):
+    assert direction(unmitigated, lower, upper, better) is said
+
+
+def test_a_mechanism_that_only_shrinks_is_said_only_where_the_region_proves_nothing_more():
+    assert direction(0.05, 0.01, 0.09, HIGHER, only_shrinks=True) is Direction.TOWARD_ZERO
+    assert direction(0.05, 0.06, 0.09, HIGHER, only_shrinks=True) is Direction.DEFLATES
+
+
+def test_a_bias_below_a_tenth_of_the_room_to_the_threshold_is_none():
+    room = epsilon(limit=0.02, threshold=-0.01)
+    assert room == pytest.approx(0.003)
+    assert direction(0.05, 0.048, 0.052, HIGHER, negligible=room) is Direction.NONE
+    assert direction(0.05, 0.046, 0.052, HIGHER, negligible=room) is Direction.EITHER
+    assert epsilon(None, 0.1) == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(effects, effects, effects, st.floats(0, 1), st.sampled_from([HIGHER, LOWER]))
+def test_what_is_proved_holds_for_every_truth_in_the_region(unmitigated, a, b, weight, better):
+    lower, upper = min(a, b), max(a, b)
+    truth = lower + weight * (upper - lower)
+    said = direction(unmitigated, lower, upper, better)
+    looks_better = (unmitigated - truth) * (1 if better is HIGHER else -1)
+    if said is Direction.INFLATES:
+        assert looks_better >= -1e-9
+    if said is Direction.DEFLATES:
+        assert looks_better <= 1e-9
+    if said is Direction.NONE:
+        assert abs(looks_better) <= 1e-9
+
+
+def test_bias_is_raw_and_open_where_the_region_is():
+    assert bias_interval(0.05, 0.01, 0.04) == pytest.approx((0.01, 0.04))
+    assert bias_interval(0.05, None, 0.04) == (pytest.approx(0.01), None)
+    assert bias_interval(None, 0.01, 0.04) == (None, None)
+
+
+def test_expected_direction_is_the_sign_of_what_the_repair_took_away():
+    assert expected_direction(0.06, 0.05, HIGHER) is Direction.INFLATES
+    assert expected_direction(0.06, 0.05, LOWER) is Direction.DEFLATES
+    assert expected_direction(0.05, 0.05, LOWER) is Direction.NONE
+    assert expected_direction(None, 0.05, LOWER) is Direction.EITHER
+    assert expected_direction(0.051, 0.05, HIGHER, negligible=0.01) is Direction.NONE

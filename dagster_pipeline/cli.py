@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dagster_pipeline import __version__
-from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
 
 CONFIG = click.option(
     "--config", "-c", "config", type=click.Path(path_type=Path, dir_okay=False), default=Path("plumbline.yml"),
@@ -41,12 +41,20 @@ def cli(context: click.Context, debug: bool) -> None:
 
 
 @cli.command()
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Where the demo's tables and results go.")
-@click.option("--requests", type=click.IntRange(min=100), default=40_000, show_default=True, help="Size of the world.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo"),
+    show_default=True,
+    help="Where the demo's tables and results go.",
+)
+@click.option(
+    "--requests", type=click.IntRange(min=100), default=40_000, show_default=True, help="Size of the world."
+)
 @click.option("--clean", is_flag=True, help="Without planted faults.")
 @click.option("--generate-only", is_flag=True, help="Write the tables and plumbline.yml, run nothing.")
 @click.pass_context
-def demo(context: click.Context, **options: Any) -> None:
+def demo(context: click.Context, /, **options: Any) -> None:
     """Make a marketplace with planted faults and run the whole line on it."""
     from dagster_pipeline.commands.demo import demo as command
 
@@ -54,7 +62,13 @@ def demo(context: click.Context, **options: Any) -> None:
 
 
 @cli.command()
-@click.option("--path", type=click.Path(path_type=Path, dir_okay=False), default=Path("plumbline.yml"), show_default=True, help="File to write.")
+@click.option(
+    "--path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("plumbline.yml"),
+    show_default=True,
+    help="File to write.",
+)
 def init(path: Path) -> None:
     """Write a commented plumbline.yml to start from."""
     from dagster_pipeline.commands.init import init as command
@@ -64,7 +78,11 @@ def init(path: Path) -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--path", type=click.Path(path_type=Path, dir_okay=False), help="Write the proposal here instead of printing it.")
+@click.option(
+    "--path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the proposal here instead of printing it.",
+)
 def discover(folder: Path, path: Path | None) -> None:
     """Propose a plumbline.yml for the tables in a folder or a DuckDB file."""
     from dagster_pipeline.commands.discover import discover as command
@@ -100,9 +118,18 @@ def run(context: click.Context, config: Path, output: Path, as_json: bool, quiet
 @OUTPUT
 @JSON
 @click.option("--experiment", help="The experiment to decide on; default: the first.")
-@click.option("--stage", type=click.IntRange(1, 100), help="Allow a PARTIAL up to this rollout stage, in percent.")
-@click.option("--segment", "segments", multiple=True, help="Allow a PARTIAL for this segment (column=value); repeatable.")
-@click.option("--max-age", help="Oldest verdict accepted, such as 24h; default: the brief's max_age, else 7d.")
+@click.option(
+    "--stage", type=click.IntRange(1, 100), help="Allow a PARTIAL up to this rollout stage, in percent."
+)
+@click.option(
+    "--segment",
+    "segments",
+    multiple=True,
+    help="Allow a PARTIAL for this segment (column=value); repeatable.",
+)
+@click.option(
+    "--max-age", help="Oldest verdict accepted, such as 24h; default: the brief's max_age, else 7d."
+)
 def gate(**options: Any) -> None:
     """Block a launch: 0 go, 1 blocked, 2 wrong usage, 3 could not be evaluated.
 
@@ -154,7 +181,9 @@ def report(output: Path) -> None:
 @cli.command()
 @CONFIG
 @OUTPUT
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on this machine.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on this machine."
+)
 def serve(config: Path, output: Path, port: int) -> None:
     """Open the Dagster UI on this machine (loopback only)."""
     from dagster_pipeline.commands.serve import serve as command
@@ -182,3 +211,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.exceptions.Exit as ending:
         sys.exit(ending.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(
+            f"Internal error: {type(error).__name__}: {error}. Use --debug for the traceback.", err=True
+        )
+        sys.exit(NotEvaluatedError.exit_code)

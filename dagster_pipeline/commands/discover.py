@@ -17,4 +17,6 @@ def discover(folder: Path, path: Path | None) -> None:
     if path.exists():
         raise PlumblineError(f"{path} exists already; remove it first or name another file with --path.")
     path.write_text(text, encoding="utf-8")
-    print(f"Wrote {path}. Read the comments, settle what is left open, then run: plumbline run --config {path}")
+    print(
+        f"Wrote {path}. Read the comments, settle what is left open, then run: plumbline run --config {path}"
+    )

@@ -17,7 +17,9 @@ def list_gaps(output: Path, *, as_json: bool, everything: bool) -> None:
         return
     for gap in found:
         place = ".".join(part for part in (gap["table"], gap["column"]) if part)
-        print(f"{gap['gap_id']}  {gap['severity']:<8} {gap['status']:<12} {gap['kind']:<22} {place:<32} {_share(gap)}")
+        print(
+            f"{gap['gap_id']}  {gap['severity']:<8} {gap['status']:<12} {gap['kind']:<22} {place:<32} {_share(gap)}"
+        )
     if not found:
         print("No open gap above info." if not everything else "No gap.")
 
@@ -26,7 +28,9 @@ def show_gap(gap_id: str, output: Path, *, as_json: bool) -> None:
     """Print one gap in full."""
     found = [gap for gap in read_gaps(output) if gap["gap_id"] == gap_id]
     if not found:
-        raise PlumblineError(f"No gap {gap_id!r} in {output / 'register.json'}; `plumbline gaps list --all` lists them.")
+        raise PlumblineError(
+            f"No gap {gap_id!r} in {output / 'register.json'}; `plumbline gaps list --all` lists them."
+        )
     if as_json:
         print(json.dumps(found[0], indent=2, ensure_ascii=False, allow_nan=False))
         return
@@ -34,7 +38,9 @@ def show_gap(gap_id: str, output: Path, *, as_json: bool) -> None:
         if key != "metrics":
             print(f"{key:<16} {value}")
     for impact in found[0]["metrics"]:
-        print(f"  {impact['metric']} ({impact['variant']}): {impact['direction']}, region [{impact['lower']}, {impact['upper']}]")
+        print(
+            f"  {impact['metric']} ({impact['variant']}): {impact['direction']}, region [{impact['lower']}, {impact['upper']}]"
+        )
 
 
 def read_gaps(output: Path) -> list[dict[str, Any]]:
@@ -50,7 +56,7 @@ def read_gaps(output: Path) -> list[dict[str, Any]]:
 
 
 def _matters(gap: dict[str, Any]) -> bool:
-    return gap["severity"] != "info" and gap["status"] != "resolved"
+    return bool(gap["severity"] != "info" and gap["status"] != "resolved")
 
 
 def _share(gap: dict[str, Any]) -> str:

@@ -11,7 +11,15 @@ from dagster_pipeline.progress import Step, listening
 
 _STEPS = tuple(Step)
 # Building takes most of the time; the bar should move the way the clock does.
-_WEIGHTS = {Step.INSPECT: 2, Step.BUILD: 60, Step.CHECK: 25, Step.ASSESS: 6, Step.REGISTER: 2, Step.DECIDE: 1, Step.REPORT: 4}
+_WEIGHTS = {
+    Step.INSPECT: 2,
+    Step.BUILD: 60,
+    Step.CHECK: 25,
+    Step.ASSESS: 6,
+    Step.REGISTER: 2,
+    Step.DECIDE: 1,
+    Step.REPORT: 4,
+}
 
 
 @contextmanager
@@ -38,7 +46,11 @@ class _Lines:
         if step is not self._last:
             self._last = step
             number = _STEPS.index(step) + 1
-            print(f"[{number}/{len(_STEPS)}] {step.value} ({time.monotonic() - self._started:.0f} s)", file=sys.stderr, flush=True)
+            print(
+                f"[{number}/{len(_STEPS)}] {step.value} ({time.monotonic() - self._started:.0f} s)",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 @contextmanager
@@ -46,13 +58,22 @@ def _bar() -> Iterator[None]:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), TextColumn("{task.fields[detail]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("start", total=sum(_WEIGHTS.values()), detail="loading dbt, Dagster, Great Expectations")
+        task = progress.add_task(
+            "start", total=sum(_WEIGHTS.values()), detail="loading dbt, Dagster, Great Expectations"
+        )
 
         def update(step: Step, detail: str, done: float) -> None:
             before = sum(_WEIGHTS[s] for s in _STEPS[: _STEPS.index(step)])
-            progress.update(task, description=step.value, detail=detail[:40], completed=before + _WEIGHTS[step] * done)
+            progress.update(
+                task, description=step.value, detail=detail[:40], completed=before + _WEIGHTS[step] * done
+            )
 
         with listening(update):
             yield

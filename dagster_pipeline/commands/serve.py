@@ -29,5 +29,16 @@ def serve(config: Path, output: Path, port: int) -> None:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     print(f"Dagster UI: http://{LOOPBACK}:{port}  (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "dagster_pipeline.definitions", "-h", LOOPBACK, "-p", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "dagster_pipeline.definitions",
+        "-h",
+        LOOPBACK,
+        "-p",
+        str(port),
+    ]
     raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603

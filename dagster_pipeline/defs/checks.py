@@ -11,7 +11,7 @@ from dagster_pipeline.checks.suite_files import SuiteFile, suite_files
 from dagster_pipeline.checks.suites import load_suites
 from dagster_pipeline.defs.resources import PlumblineRun
 from dagster_pipeline.progress import Step, tell
-from dagster_pipeline.transform.build import WarehouseBuild
+from dagster_pipeline.transform.results import WarehouseBuild
 
 CHECK_RESULTS = dg.AssetKey("check_results")
 
@@ -42,7 +42,13 @@ def _table(results: list[CheckResult]) -> str:
         for r in results
         if r.status is not CheckStatus.PASSED
     ]
-    return "\n".join(["| table | column | expectation | status | observed | threshold |", "|---|---|---|---|---|---|", *lines])
+    return "\n".join(
+        [
+            "| table | column | expectation | status | observed | threshold |",
+            "|---|---|---|---|---|---|",
+            *lines,
+        ]
+    )
 
 
 @cache

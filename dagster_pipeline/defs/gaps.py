@@ -9,7 +9,7 @@ from dagster_pipeline.gaps.kinds import gap_kinds
 from dagster_pipeline.gaps.measurements import Measurements, read_measurements
 from dagster_pipeline.gaps.unevaluated import unevaluated_gaps
 from dagster_pipeline.progress import Step, tell
-from dagster_pipeline.transform.build import WarehouseBuild
+from dagster_pipeline.transform.results import WarehouseBuild
 
 
 @dg.asset(group_name="decision")

@@ -14,7 +14,10 @@ from dagster_pipeline.register import store
 
 @dg.asset(group_name="decision")
 def launch_gate(
-    context: dg.AssetExecutionContext, gap_assessment: RunAssessment, gap_register: Registered, plumbline: PlumblineRun
+    context: dg.AssetExecutionContext,
+    gap_assessment: RunAssessment,
+    gap_register: Registered,
+    plumbline: PlumblineRun,
 ) -> list[Decision]:
     """GO, PARTIAL or HOLD for each experiment, with reasons."""
     tell(Step.DECIDE)
@@ -22,7 +25,10 @@ def launch_gate(
     inputs = decision_inputs(gap_assessment, gap_register.merged.gaps, plumbline.config.as_of, at)
     decisions = [decide(one) for one in inputs]
     context.add_output_metadata(
-        {(d.experiment or "run"): f"{d.verdict.value}: {d.reasons[0] if d.reasons else ''}" for d in decisions}
+        {
+            (d.experiment or "run"): f"{d.verdict.value}: {d.reasons[0] if d.reasons else ''}"
+            for d in decisions
+        }
     )
     return decisions
 

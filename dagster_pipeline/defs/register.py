@@ -15,7 +15,7 @@ from dagster_pipeline.register import store
 from dagster_pipeline.register.documents import RegisteredCheck, link_checks
 from dagster_pipeline.register.history import Evaluation, Merged, merge
 from dagster_pipeline.report.summary import register_markdown
-from dagster_pipeline.transform.build import WarehouseBuild
+from dagster_pipeline.transform.results import WarehouseBuild
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,11 @@ def gap_register(
 
 
 def _evaluation(build: WarehouseBuild, measurements: Measurements, assessment: RunAssessment) -> Evaluation:
-    unread = {i.name for i in build.inspections.values() if i.status in (SourceStatus.MISSING, SourceStatus.UNREADABLE)}
+    unread = {
+        i.name
+        for i in build.inspections.values()
+        if i.status in (SourceStatus.MISSING, SourceStatus.UNREADABLE)
+    }
     return Evaluation(
         kinds=frozenset(kind for kind in gap_kinds() if f"gap_{kind}" not in measurements.unread),
         unread_tables=frozenset(unread),

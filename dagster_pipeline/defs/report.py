@@ -11,7 +11,7 @@ from dagster_pipeline.progress import Step, tell
 from dagster_pipeline.report.assemble import RunFacts, assemble
 from dagster_pipeline.report.files import write_outputs
 from dagster_pipeline.report.model import RunReport
-from dagster_pipeline.transform.build import WarehouseBuild
+from dagster_pipeline.transform.results import WarehouseBuild
 
 
 @dg.asset(group_name="decision", deps=["published_warehouse"])
@@ -36,7 +36,7 @@ def report(
     )
     found = assemble(facts, gap_register.merged.gaps, gap_register.checks, launch_gate)
     paths = write_outputs(found, plumbline.output_folder)
-    context.add_output_metadata({"files": [dg.MetadataValue.path(str(path)) for path in paths][0], "count": len(paths)})
+    context.add_output_metadata({"verdict": dg.MetadataValue.path(str(paths[-1])), "files": len(paths)})
     return found
 
 

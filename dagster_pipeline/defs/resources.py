@@ -107,5 +107,7 @@ def resources(config: str | None = None, output: str | None = None) -> dict[str,
     path = config or config_path()
     return {
         "plumbline": PlumblineRun(config_path=path, output=output or output_folder()),
-        "io_manager": dg.FilesystemIOManager(base_dir=str(Path(path).resolve().parent / ".plumbline" / "values")),
+        "io_manager": dg.FilesystemIOManager(
+            base_dir=str(Path(path).resolve().parent / ".plumbline" / "values")
+        ),
     }

@@ -12,8 +12,9 @@ from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 from dagster_pipeline.defs.resources import PlumblineRun, config_path
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 from dagster_pipeline.progress import Step, tell
-from dagster_pipeline.transform.build import WarehouseBuild, build_warehouse
-from dagster_pipeline.transform.dbt_runner import DbtProjectRunner, NodeStatus
+from dagster_pipeline.transform.build import build_warehouse
+from dagster_pipeline.transform.dbt_runner import DbtProjectRunner
+from dagster_pipeline.transform.results import NodeStatus, WarehouseBuild
 
 WAREHOUSE_BUILD = dg.AssetKey("warehouse_build")
 
@@ -60,7 +61,9 @@ def _upstream() -> dict[str, set[dg.AssetKey]]:
 
 
 @dg.asset(group_name="sources")
-def source_inspection(context: dg.AssetExecutionContext, plumbline: PlumblineRun) -> dict[str, SourceInspection]:
+def source_inspection(
+    context: dg.AssetExecutionContext, plumbline: PlumblineRun
+) -> dict[str, SourceInspection]:
     """What each source is like before anything reads it in full: there or not, its columns and types."""
     tell(Step.INSPECT)
     found = plumbline.engine.inspect(plumbline.config, plumbline.session.build_path)
@@ -122,7 +125,9 @@ def _build_metadata(build: WarehouseBuild) -> dict[str, Any]:
     ins={"warehouse_build": dg.AssetIn()},
     can_subset=True,
 )
-def invariants(context: dg.AssetCheckExecutionContext, warehouse_build: WarehouseBuild) -> Iterator[dg.AssetCheckResult]:
+def invariants(
+    context: dg.AssetCheckExecutionContext, warehouse_build: WarehouseBuild
+) -> Iterator[dg.AssetCheckResult]:
     """dbt's tests of our own models. A failure is our bug, never the data's; it does not block the register."""
     wanted = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
     built = warehouse_build.result.built

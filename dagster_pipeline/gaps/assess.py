@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.config.types import Brief, Experiment, PlumblineConfig, SeverityPolicy
 from dagster_pipeline.criteria.delta_star import Flip
 from dagster_pipeline.criteria.segments import passing_segments
@@ -13,15 +13,22 @@ from dagster_pipeline.criteria.severity import Assessment as Grade
 from dagster_pipeline.criteria.severity import Stakes, severity, severity_without_brief
 from dagster_pipeline.criteria.vocabulary import Outcome
 from dagster_pipeline.gaps.demands import Demand, demands_of
-from dagster_pipeline.gaps.effects import ROWS_MAY_FOLLOW, EffectCalculator, EffectOf, LevelOf, OpenGaps, every_effect
+from dagster_pipeline.gaps.effects import (
+    ROWS_MAY_FOLLOW,
+    EffectCalculator,
+    EffectOf,
+    LevelOf,
+    OpenGaps,
+    every_effect,
+)
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
 from dagster_pipeline.gaps.found import FoundGap, found_gaps
+from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.impacts import ImpactScale, Place, Weighed
 from dagster_pipeline.gaps.kinds import gap_kinds, touched_metrics
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.gaps.regions import COHORT_INCOMPLETE, NO_UPPER_LIMIT, GapRegions, lost_units
-from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.statistics.evidence import MetricKind
 from dagster_pipeline.transform.mapping import EVERYONE, WarehouseMapping
 
@@ -60,7 +67,10 @@ def assess(config: PlumblineConfig, mapping: WarehouseMapping, measurements: Mea
     """Bound every gap on every metric it touches, grade it, and evaluate the briefs."""
     splits = {e.id: e.split for e in config.experiments}
     found = found_gaps(measurements.rows, splits)
-    desks = [_Desk(config, mapping, measurements, experiment, found) for experiment in config.experiments or (None,)]
+    desks = [
+        _Desk(config, mapping, measurements, experiment, found)
+        for experiment in config.experiments or (None,)
+    ]
     return RunAssessment(
         gaps=tuple(_gap(config, gap, desks, mapping) for gap in found),
         experiments=tuple(desk.assessment() for desk in desks),
@@ -130,7 +140,9 @@ class _Desk:
         def passes(segment: str, confidence: float) -> bool:
             stricter = replace(self._calculator, confidence=confidence)
             demands = demands_of(brief, stricter, self._available, segment)
-            return bool(demands) and all(d.base is Outcome.PASSED and d.joint is Outcome.PASSED for d in demands)
+            return bool(demands) and all(
+                d.base is Outcome.PASSED and d.joint is Outcome.PASSED for d in demands
+            )
 
         return passing_segments(wanted, passes, brief.confidence)
 
@@ -146,7 +158,9 @@ class _Desk:
         )
         return replace(plain, opened=opened)
 
-    def _widening(self, gaps: Iterable[FoundGap], scale: ImpactScale) -> dict[tuple[str, str], tuple[float, float]]:
+    def _widening(
+        self, gaps: Iterable[FoundGap], scale: ImpactScale
+    ) -> dict[tuple[str, str], tuple[float, float]]:
         """Rows of unknown requests share no request's cell, so what they may add is added to the joint region."""
         widths: dict[tuple[str, str], tuple[float, float]] = {}
         for gap in gaps:
@@ -183,7 +197,9 @@ class _Desk:
 def _design(experiment: Experiment | None) -> ExperimentDesign:
     if experiment is None:
         return ExperimentDesign("", EVERYONE, {EVERYONE: 1.0}, clustered=False)
-    return ExperimentDesign(experiment.id, experiment.control, dict(experiment.split), experiment.unit != "request")
+    return ExperimentDesign(
+        experiment.id, experiment.control, dict(experiment.split), experiment.unit != "request"
+    )
 
 
 def _available(mapping: WarehouseMapping, measurements: Measurements) -> dict[str, MetricDefinition]:
@@ -240,23 +256,31 @@ def _gap(config: PlumblineConfig, gap: FoundGap, desks: Sequence[_Desk], mapping
 
 def _touchable(gap: FoundGap, mapping: WarehouseMapping) -> tuple[MetricDefinition, ...]:
     """What a lost source or column takes away are the metrics that are not there; other gaps touch those that are."""
-    from dagster_pipeline.config.metrics import metric_definitions  # noqa: PLC0415
-
     if gap.kind in ("schema_change", "not_evaluated"):
         return tuple(d for name, d in metric_definitions().items() if name in mapping.absent_metrics)
     return mapping.metrics
 
 
 def _grade(
-    gap: FoundGap, weighed: Sequence[tuple[_Desk, Weighed]], threshold: float | None, mapping: WarehouseMapping
+    gap: FoundGap,
+    weighed: Sequence[tuple[_Desk, Weighed]],
+    threshold: float | None,
+    mapping: WarehouseMapping,
 ) -> Grade:
-    grades = [_grade_under(desk, desk.brief, found, gap, threshold) for desk, found in weighed if desk.brief is not None]
+    grades = [
+        _grade_under(desk, desk.brief, found, gap, threshold)
+        for desk, found in weighed
+        if desk.brief is not None
+    ]
     if grades:
         return max(grades, key=lambda grade: grade.severity.rank)
     expected = any(
-        f.expected and (f.kind, f.source, f.column) == (gap.kind, gap.source, gap.column) for f in mapping.findings
+        f.expected and (f.kind, f.source, f.column) == (gap.kind, gap.source, gap.column)
+        for f in mapping.findings
     )
-    return severity_without_brief(gap.share_affected, threshold, breached=not expected and gap.rows_affected is None)
+    return severity_without_brief(
+        gap.share_affected, threshold, breached=not expected and gap.rows_affected is None
+    )
 
 
 def _grade_under(desk: _Desk, brief: Brief, found: Weighed, gap: FoundGap, threshold: float | None) -> Grade:
@@ -269,19 +293,21 @@ def _grade_under(desk: _Desk, brief: Brief, found: Weighed, gap: FoundGap, thres
         base_passes=all(d.base is Outcome.PASSED for d in desk.demands),
         unexplained_mismatch=gap.kind == "sample_ratio_mismatch",
         below_threshold=share is not None and threshold is not None and share <= threshold,
+        failing_elsewhere=sum(
+            d.base is not Outcome.PASSED for d in desk.demands if d.rule.metric not in metrics
+        ),
     )
     policy: SeverityPolicy = brief.policy
     return severity(stakes, policy)
 
 
 def _description(gap: FoundGap, meaning: str) -> str:
-    where = f"{gap.source}.{gap.column}" if gap.column else gap.source
     if gap.note:
-        return f"{where}: {gap.note}"
+        return f"{gap.note[0].upper()}{gap.note[1:]}."
     if gap.rows_affected is None or gap.rows_total is None:
-        return f"{where}: {meaning}"
+        return meaning
     left = f"; {gap.rows_residual:,} are left after repair" if gap.rows_residual is not None else ""
-    return f"{where}: {gap.rows_affected:,} of {gap.rows_total:,} rows{left}. {meaning}"
+    return f"{gap.rows_affected:,} of {gap.rows_total:,} rows{left}. {meaning}"
 
 
 def _owner(config: PlumblineConfig, gap: FoundGap) -> str | None:

@@ -64,7 +64,8 @@ def demands_of(
 def _demands(
     brief: Brief, calculator: EffectCalculator, available: Mapping[str, MetricDefinition], segment: str | None
 ) -> Iterator[Demand]:
-    for item in (*brief.criteria, *brief.guardrails):
+    items: tuple[Criterion | Guardrail, ...] = (*brief.criteria, *brief.guardrails)
+    for item in items:
         definition = metric_definitions()[item.metric]
         effect = item.effect or definition.effect
         for treatment in calculator.design.treatments:

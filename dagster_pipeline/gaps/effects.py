@@ -10,7 +10,15 @@ import numpy as np
 from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
 from dagster_pipeline.gaps.measurements import UNKNOWN
-from dagster_pipeline.statistics.evidence import ArmEvidence, Estimate, Level, Metric, MetricEvidence, MetricKind, Region
+from dagster_pipeline.statistics.evidence import (
+    ArmEvidence,
+    Estimate,
+    Level,
+    Metric,
+    MetricEvidence,
+    MetricKind,
+    Region,
+)
 from dagster_pipeline.statistics.levels import estimate, level
 from dagster_pipeline.statistics.regions import joint_region
 
@@ -74,13 +82,24 @@ class EffectCalculator:
             yield LevelOf(metric.name, variant, segment, found)
 
     def effect(
-        self, definition: MetricDefinition, treatment: str, effect: str | None = None, segment: str | None = None
+        self,
+        definition: MetricDefinition,
+        treatment: str,
+        effect: str | None = None,
+        segment: str | None = None,
     ) -> EffectOf:
         """The effect of one treatment, in the metric's default effect or the one given."""
         metric = statistic_of(definition, effect)
         evidence = self.reader.observed(metric, segment)
         found = self._estimate(evidence, treatment, segment)
-        return EffectOf(metric.name, treatment, segment, metric.effect.value, found, self._region(metric, treatment, segment, found))
+        return EffectOf(
+            metric.name,
+            treatment,
+            segment,
+            metric.effect.value,
+            found,
+            self._region(metric, treatment, segment, found),
+        )
 
     def _estimate(self, evidence: MetricEvidence, treatment: str, segment: str | None) -> Estimate:
         metric = evidence.metric
@@ -110,7 +129,10 @@ class EffectCalculator:
 
 def with_missing(evidence: MetricEvidence, missing: Mapping[str, int]) -> MetricEvidence:
     """The evidence with requests of wholly unknown outcome added to arms."""
-    arms = {arm: replace(found, missing=found.missing + missing.get(arm, 0)) for arm, found in evidence.arms.items()}
+    arms = {
+        arm: replace(found, missing=found.missing + missing.get(arm, 0))
+        for arm, found in evidence.arms.items()
+    }
     return replace(evidence, arms=arms)
 
 

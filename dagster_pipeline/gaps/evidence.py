@@ -58,11 +58,15 @@ class EvidenceReader:
         self._measurements = measurements
         self._design = design
 
-    def moments(self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None) -> Moments:
+    def moments(
+        self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None
+    ) -> Moments:
         """Sums of an arm under a reading, zeros where it has no request."""
         return self._measurements.moments.get((reading, self._cohort(metric, variant, segment)), NO_MOMENTS)
 
-    def quantile(self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None) -> float | None:
+    def quantile(
+        self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None
+    ) -> float | None:
         """Exact quantile of an arm under a reading, inf where infinite, None where it has no request."""
         key = (reading, self._cohort(metric, variant, segment))
         if key not in self._measurements.quantiles:
@@ -78,7 +82,9 @@ class EvidenceReader:
         """Requests of an arm known only through a source's orphans ("any": through any)."""
         return self._measurements.lost.get((source, self._cohort(metric, variant, None)), NO_CELLS)
 
-    def observed(self, metric: Metric, segment: str | None = None, *, unlabelled: bool = True) -> MetricEvidence:
+    def observed(
+        self, metric: Metric, segment: str | None = None, *, unlabelled: bool = True
+    ) -> MetricEvidence:
         """The repaired reading: mature requests at their values, those without an arm apart."""
         arms = {arm: self._observed_arm(metric, arm, segment) for arm in self._design.split}
         rest = self._observed_arm(metric, UNKNOWN, segment) if unlabelled else None
@@ -91,12 +97,19 @@ class EvidenceReader:
 
     def with_lost(self, metric: Metric, source: str) -> MetricEvidence:
         """The repaired reading with the requests lost from one table's point of view added; requests without an arm left out."""
-        arms = {arm: self._with_lost(self._observed_arm(metric, arm, None), metric, arm, source) for arm in self._design.split}
+        arms = {
+            arm: self._with_lost(self._observed_arm(metric, arm, None), metric, arm, source)
+            for arm in self._design.split
+        }
         nothing = ArmEvidence(NO_MOMENTS, NO_CELLS)
         return self._evidence(metric, arms, self._with_lost(nothing, metric, UNKNOWN, source))
 
-    def _evidence(self, metric: Metric, arms: dict[str, ArmEvidence], rest: ArmEvidence | None) -> MetricEvidence:
-        return MetricEvidence(metric, self._design.control, self._design.split, arms, rest, self._design.clustered)
+    def _evidence(
+        self, metric: Metric, arms: dict[str, ArmEvidence], rest: ArmEvidence | None
+    ) -> MetricEvidence:
+        return MetricEvidence(
+            metric, self._design.control, self._design.split, arms, rest, self._design.clustered
+        )
 
     def _observed_arm(self, metric: Metric, variant: str, segment: str | None) -> ArmEvidence:
         moments = self.moments(metric.name, variant, REPAIRED, segment)
@@ -133,7 +146,10 @@ def _one_cell(low: Moments, high: Moments) -> Cells:
     d = min(low.d, high.d)
     least = low.y * (d / high.d) if high.d > 0 else low.y
     return Cells(
-        np.array([least / low.n]), np.array([high.y / low.n]), np.array([d / low.n]), np.array([low.n], dtype=np.int64)
+        np.array([least / low.n]),
+        np.array([high.y / low.n]),
+        np.array([d / low.n]),
+        np.array([low.n], dtype=np.int64),
     )
 
 

@@ -44,7 +44,9 @@ class FoundGap:
         return _share(self.rows_residual, self.rows_total)
 
 
-def found_gaps(rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, float]]) -> tuple[FoundGap, ...]:
+def found_gaps(
+    rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, float]]
+) -> tuple[FoundGap, ...]:
     """Gaps among the measured rows; ``splits`` is the design share by experiment and arm."""
     rows = tuple(rows)
     counted = [row for row in rows if row.kind != _SRM]
@@ -53,16 +55,23 @@ def found_gaps(rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, fl
         if row.variant is not None:
             arms[row.kind, row.source, row.column].append(row)
     whole = [row for row in counted if row.variant is None and row.is_gap]
-    return (*(_counted(row, arms[row.kind, row.source, row.column], splits) for row in whole), *_mismatches(rows, splits))
+    return (
+        *(_counted(row, arms[row.kind, row.source, row.column], splits) for row in whole),
+        *_mismatches(rows, splits),
+    )
 
 
-def _counted(row: MeasuredRow, arms: list[MeasuredRow], splits: Mapping[str, Mapping[str, float]]) -> FoundGap:
+def _counted(
+    row: MeasuredRow, arms: list[MeasuredRow], splits: Mapping[str, Mapping[str, float]]
+) -> FoundGap:
     """A gap about no experiment shows its arms in the first one."""
     about = row.kind in _ABOUT_AN_EXPERIMENT
     experiment = row.experiment if about else next((arm.experiment for arm in arms), None)
     own = [arm for arm in arms if arm.experiment == experiment and arm.rows_total]
     declared = set(splits.get(experiment or "", {}))
-    tested = {a.variant or "": (a.rows_affected or 0, a.rows_total or 0) for a in own if a.variant in declared}
+    tested = {
+        a.variant or "": (a.rows_affected or 0, a.rows_total or 0) for a in own if a.variant in declared
+    }
     return FoundGap(
         kind=row.kind,
         experiment=row.experiment if about else None,
@@ -72,7 +81,9 @@ def _counted(row: MeasuredRow, arms: list[MeasuredRow], splits: Mapping[str, Map
         rows_total=row.rows_total,
         rows_affected=row.rows_affected,
         rows_residual=row.rows_residual,
-        by_variant={arm.variant or "": (arm.rows_affected or 0) / arm.rows_total for arm in own if arm.rows_total},
+        by_variant={
+            arm.variant or "": (arm.rows_affected or 0) / arm.rows_total for arm in own if arm.rows_total
+        },
         differential=len(tested) > 1 and differential(tested).differential,
         note=row.note,
     )
@@ -81,7 +92,7 @@ def _counted(row: MeasuredRow, arms: list[MeasuredRow], splits: Mapping[str, Map
 def _mismatches(rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, float]]) -> Iterator[FoundGap]:
     counts: dict[tuple[str, str | None], dict[str, int]] = defaultdict(dict)
     for row in rows:
-        if row.kind == _SRM and row.experiment in splits:
+        if row.kind == _SRM and row.experiment is not None and row.experiment in splits:
             counts[row.experiment, row.segment][row.variant or ""] = row.rows_total or 0
     for (experiment, segment), units in counts.items():
         split = splits[experiment]
@@ -92,7 +103,18 @@ def _mismatches(rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, f
         if result.fired:
             p = "" if result.p is None else f"p = {result.p:.2g}, "
             note = f"{p}{', '.join(f'{arm} {n:,} of {result.units:,} for a design share of {split[arm]:.1%}' for arm, n in complete.items())}"
-            yield FoundGap(_SRM, experiment, "assignments", "variant", segment, result.units, None, None, note=note, units=complete)
+            yield FoundGap(
+                _SRM,
+                experiment,
+                "assignments",
+                "variant",
+                segment,
+                result.units,
+                None,
+                None,
+                note=note,
+                units=complete,
+            )
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

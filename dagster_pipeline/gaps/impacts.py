@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.criteria.delta_star import Flip, break_even, flip
 from dagster_pipeline.criteria.evaluate import gate_limit
+from dagster_pipeline.criteria.vocabulary import Outcome
 from dagster_pipeline.gaps.demands import Demand
 from dagster_pipeline.gaps.effects import EffectOf
 from dagster_pipeline.gaps.evidence import statistic_of
@@ -53,8 +54,10 @@ class ImpactScale:
         flips: list[Flip] = []
         for definition in touched:
             for treatment in treatments:
-                own = [d for d in self._demands if d.rule.metric == definition.name and d.treatment == treatment]
-                found = [self._flip(place, demand) for demand in own]
+                own = [
+                    d for d in self._demands if d.rule.metric == definition.name and d.treatment == treatment
+                ]
+                found = [self._flip(place, demand) for demand in own if _answers_for(place.kind, demand)]
                 flips += found
                 impacts.append(self._impact(place, definition, treatment, own, found))
         return Weighed(tuple(impacts), tuple(flips))
@@ -72,7 +75,12 @@ class ImpactScale:
         return flip(demand.rule, demand.estimate, opened.region)
 
     def _impact(
-        self, place: Place, definition: MetricDefinition, treatment: str, demands: Sequence[Demand], flips: Sequence[Flip]
+        self,
+        place: Place,
+        definition: MetricDefinition,
+        treatment: str,
+        demands: Sequence[Demand],
+        flips: Sequence[Flip],
     ) -> Impact:
         estimate = self._estimate(definition, treatment)
         opened = self._open(place, definition, treatment, None, estimate)
@@ -93,7 +101,9 @@ class ImpactScale:
             bias_lower=bias_lower,
             bias_upper=bias_upper,
             direction=direction(opened.unmitigated, region.lower, region.upper, metric.better, negligible),
-            expected_direction=expected_direction(opened.unmitigated, estimate.value, metric.better, negligible),
+            expected_direction=expected_direction(
+                opened.unmitigated, estimate.value, metric.better, negligible
+            ),
             flips_decision=any(found.flips for found in flips),
             delta_star=star,
             reason=region.reason,
@@ -101,7 +111,12 @@ class ImpactScale:
         )
 
     def _open(
-        self, place: Place, definition: MetricDefinition, treatment: str, effect: str | None, estimate: Estimate
+        self,
+        place: Place,
+        definition: MetricDefinition,
+        treatment: str,
+        effect: str | None,
+        estimate: Estimate,
     ) -> Opened:
         question = Question(
             kind=place.kind,
@@ -120,9 +135,15 @@ class ImpactScale:
         return found.estimate if found else _ABSENT
 
 
+_TAKES_AWAY = frozenset({"schema_change", "not_evaluated", "stale_source"})
+
+
+def _answers_for(kind: str, demand: Demand) -> bool:
+    """Whether the gap may be held responsible: for a missing estimate only what can take it away is."""
+    return demand.base is not Outcome.MISSING or kind in _TAKES_AWAY
+
+
 def _negligible(demand: Demand) -> float:
     """ε of GAPS.md §3: a tenth of the distance between the interval's limit and the threshold."""
     limit = gate_limit(demand.rule, demand.estimate)
     return epsilon(limit, demand.rule.tested_jointly[0].threshold)
-
-

@@ -45,7 +45,11 @@ class GapKind:
 def gap_kinds() -> dict[str, GapKind]:
     """Every kind that has a model, by name."""
     folder = bundled("dbt_project") / "models" / "gaps"
-    return {kind.name: kind for path in sorted(folder.glob("gap_*.yml")) for kind in [_kind(path.read_text("utf-8"))]}
+    return {
+        kind.name: kind
+        for path in sorted(folder.glob("gap_*.yml"))
+        for kind in [_kind(path.read_text("utf-8"))]
+    }
 
 
 def _kind(text: str) -> GapKind:
@@ -53,10 +57,14 @@ def _kind(text: str) -> GapKind:
     meta = model["config"]["meta"]
     meaning = str(model["description"]).strip().splitlines()[1]
     name = str(model["name"]).removeprefix("gap_")
-    return GapKind(name, meaning, meta["dimension"], meta["mitigation"], meta["residual_risk"], meta["contingency"])
+    return GapKind(
+        name, meaning, meta["dimension"], meta["mitigation"], meta["residual_risk"], meta["contingency"]
+    )
 
 
-def touched_metrics(kind: str, source: str, column: str | None, metrics: Iterable[MetricDefinition]) -> list[MetricDefinition]:
+def touched_metrics(
+    kind: str, source: str, column: str | None, metrics: Iterable[MetricDefinition]
+) -> list[MetricDefinition]:
     """The metrics a gap of that kind in that place can move."""
     return [m for m in metrics if _touches(kind, source, column, m)]
 
@@ -81,7 +89,16 @@ def _misses(source: str, column: str | None, needs: set[str], sources: set[str])
     """A null key or time keeps the whole row out of every metric of its source; another null only its own metrics."""
     if source == "requests":
         return column in ("request_id", "created_at")
-    keeps_out = {"request_id", "quote_id", "hire_id", "ticket_id", "quoted_at", "hired_at", "opened_at", "flagged_at"}
+    keeps_out = {
+        "request_id",
+        "quote_id",
+        "hire_id",
+        "ticket_id",
+        "quoted_at",
+        "hired_at",
+        "opened_at",
+        "flagged_at",
+    }
     if source in sources and column in keeps_out:
         return True
     return f"{source}.{column}" in needs

@@ -101,7 +101,9 @@ _MODELS = {
 }
 
 
-def read_measurements(connection: Connection, built: frozenset[str], gap_models: Iterable[str]) -> Measurements:
+def read_measurements(
+    connection: Connection, built: frozenset[str], gap_models: Iterable[str]
+) -> Measurements:
     """Read every aggregate whose model was built in this run; the others are named in ``unread``."""
     gap_models = tuple(gap_models)
     unread = frozenset(name for name in (*_MODELS, *gap_models) if name not in built)
@@ -113,11 +115,23 @@ def read_measurements(connection: Connection, built: frozenset[str], gap_models:
         return found
 
     return Measurements(
-        moments=_moments(rows("metric_statistics", "reading, experiment_id, segment, metric, variant, units, n, y, d, yy, dd, yd")),
-        quantiles=_quantiles(rows("metric_quantiles", "reading, experiment_id, segment, metric, variant, quantile_value")),
-        cells=_cells(rows("metric_cells", "basis, experiment_id, segment, metric, variant, low, high, d, n_requests")),
+        moments=_moments(
+            rows(
+                "metric_statistics",
+                "reading, experiment_id, segment, metric, variant, units, n, y, d, yy, dd, yd",
+            )
+        ),
+        quantiles=_quantiles(
+            rows("metric_quantiles", "reading, experiment_id, segment, metric, variant, quantile_value")
+        ),
+        cells=_cells(
+            rows("metric_cells", "basis, experiment_id, segment, metric, variant, low, high, d, n_requests")
+        ),
         lost=_cells(
-            rows("lost_request_cells", "source_name, experiment_id, null, metric, variant, low, low, d, n_requests")
+            rows(
+                "lost_request_cells",
+                "source_name, experiment_id, null, metric, variant, low, low, d, n_requests",
+            )
         ),
         rows=tuple(row for model in gap_models if model in built for row in _gap_rows(connection, model)),
         sources={fact.name: fact for fact in map(_source_fact, rows("int_source_facts", _FACTS))},

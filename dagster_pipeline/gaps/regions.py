@@ -76,7 +76,9 @@ class GapRegions:
         return answer(question) if answer else Opened(None, Region(None, None, reason=NOT_COMPUTED))
 
     def _missing_variant(self, q: Question) -> Opened:
-        exact = {arm: v for arm in self._arms(q) if (v := self._reader.quantile(q.metric.name, arm)) is not None}
+        exact = {
+            arm: v for arm in self._arms(q) if (v := self._reader.quantile(q.metric.name, arm)) is not None
+        }
         region = label_region(self._reader.observed(q.metric), q.treatment, self._confidence, exact=exact)
         return Opened(self._effect(q, "variant_from_quotes"), region)
 
@@ -90,7 +92,9 @@ class GapRegions:
         if q.metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
             return Opened(self._effect(q, "immature_low"), Region(None, None, reason=ROWS_MAY_FOLLOW))
         # A quantile's lowest filling is its fastest one: as things stand, nothing has come for the immature.
-        unmitigated = self._effect(q, "immature_high" if q.metric.kind is MetricKind.QUANTILE else "immature_low")
+        unmitigated = self._effect(
+            q, "immature_high" if q.metric.kind is MetricKind.QUANTILE else "immature_low"
+        )
         return Opened(unmitigated, self._interval(q, "immature_low", "immature_high"))
 
     def _missing_values(self, q: Question) -> Opened:
@@ -102,16 +106,25 @@ class GapRegions:
             "hires.outcome": "unknown_outcome_high.hires",
         }.get(f"{q.source}.{q.column}")
         if high is not None:
-            undone = self._effect(q, f"missing_values.{q.source}.{q.column}") if q.kind == "missing_values" else None
+            undone = (
+                self._effect(q, f"missing_values.{q.source}.{q.column}")
+                if q.kind == "missing_values"
+                else None
+            )
             return Opened(q.estimate.value if undone is None else undone, self._interval(q, REPAIRED, high))
         if (q.source, q.column) == ("hires", "amount"):
-            return Opened(q.estimate.value, Region(None, None, reason=NO_UPPER_LIMIT) if q.residual else at_estimate(q.estimate))
+            return Opened(
+                q.estimate.value,
+                Region(None, None, reason=NO_UPPER_LIMIT) if q.residual else at_estimate(q.estimate),
+            )
         return Opened(q.estimate.value, self._rows_of_unknown_requests(q))
 
     def _conflicting_keys(self, q: Question) -> Opened:
         if q.source not in ("requests", "quotes", "hires"):
             return Opened(q.estimate.value, at_estimate(q.estimate))
-        return Opened(q.estimate.value, self._interval(q, f"conflict_low.{q.source}", f"conflict_high.{q.source}"))
+        return Opened(
+            q.estimate.value, self._interval(q, f"conflict_low.{q.source}", f"conflict_high.{q.source}")
+        )
 
     def _orphan_rows(self, q: Question) -> Opened:
         if q.source == "spam_flags":
@@ -130,9 +143,17 @@ class GapRegions:
         """Requests whose rows are gone: those with an arm join it, the others any; times are unknown, counts are not."""
         evidence = self._reader.with_lost(q.metric, q.source)
         rest = evidence.unlabelled
-        known = (rest.cells.total + rest.missing if rest else 0) + sum(arm.missing for arm in evidence.arms.values())
-        if rest is not None and without_trace > known and q.metric.kind not in (MetricKind.MEAN, MetricKind.RATIO):
-            evidence = replace(evidence, unlabelled=replace(rest, missing=rest.missing + without_trace - known))
+        known = (rest.cells.total + rest.missing if rest else 0) + sum(
+            arm.missing for arm in evidence.arms.values()
+        )
+        if (
+            rest is not None
+            and without_trace > known
+            and q.metric.kind not in (MetricKind.MEAN, MetricKind.RATIO)
+        ):
+            evidence = replace(
+                evidence, unlabelled=replace(rest, missing=rest.missing + without_trace - known)
+            )
         if known == 0 and without_trace == 0:
             return at_estimate(q.estimate)
         return joint_region(evidence, q.treatment, self._confidence)
@@ -145,17 +166,27 @@ class GapRegions:
             return Region(None, None, reason="unidentified: the rows' requests are not known")
         low = {arm: self._reader.moments(q.metric.name, arm) for arm in self._arms(q)}
         high = {arm: _plus_rows(moments, q.residual, q.metric) for arm, moments in low.items()}
-        return _around(interval_region(low, high, q.metric, q.treatment, self._design.control, self._confidence), q.estimate)
+        return _around(
+            interval_region(low, high, q.metric, q.treatment, self._design.control, self._confidence),
+            q.estimate,
+        )
 
     def _interval(self, q: Question, low: str, high: str) -> Region:
         """Every request between two readings of it."""
         control = self._design.control
         if q.metric.kind is MetricKind.QUANTILE:
-            ends = [{arm: self._quantile_arm(q, arm, reading) for arm in self._arms(q)} for reading in (low, high)]
+            ends = [
+                {arm: self._quantile_arm(q, arm, reading) for arm in self._arms(q)} for reading in (low, high)
+            ]
             by_value = [{a: pick(ends[0][a], ends[1][a]) for a in ends[0]} for pick in (_faster, _slower)]
-            region = quantile_interval_region(by_value[0], by_value[1], q.metric, q.treatment, control, self._confidence)
+            region = quantile_interval_region(
+                by_value[0], by_value[1], q.metric, q.treatment, control, self._confidence
+            )
         else:
-            moments = [{arm: self._reader.moments(q.metric.name, arm, r) for arm in self._arms(q)} for r in (low, high)]
+            moments = [
+                {arm: self._reader.moments(q.metric.name, arm, r) for arm in self._arms(q)}
+                for r in (low, high)
+            ]
             region = interval_region(moments[0], moments[1], q.metric, q.treatment, control, self._confidence)
         return _around(region, q.estimate) if low == REPAIRED else region
 
@@ -189,7 +220,9 @@ def lost_units(units: dict[str, int], split: dict[str, float]) -> dict[str, int]
     scale = units.get(fullest, 0) / weighted[fullest]
     slack = _LOST_ABOVE * float(np.sqrt(sum(units.values())))
     return {
-        arm: int(np.ceil(scale * share - units.get(arm, 0) + slack)) for arm, share in weighted.items() if arm != fullest
+        arm: int(np.ceil(scale * share - units.get(arm, 0) + slack))
+        for arm, share in weighted.items()
+        if arm != fullest
     }
 
 
@@ -214,4 +247,3 @@ def _faster(one: QuantileArm, other: QuantileArm) -> QuantileArm:
 
 def _slower(one: QuantileArm, other: QuantileArm) -> QuantileArm:
     return other if one.value <= other.value else one
-

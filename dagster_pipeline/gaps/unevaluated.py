@@ -12,7 +12,7 @@ from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.kinds import gap_kinds
 from dagster_pipeline.gaps.model import Gap, GapStatus
-from dagster_pipeline.transform.build import WarehouseBuild
+from dagster_pipeline.transform.results import WarehouseBuild
 
 _KIND = "not_evaluated"
 
@@ -32,7 +32,9 @@ def unevaluated_gaps(
 def _broken_models(build: WarehouseBuild) -> Iterator[Gap]:
     """Our own failure: nothing built on it can be trusted, so it blocks whatever the brief says."""
     for node in build.result.broken:
-        yield _gap(node.name, None, f"{node.name} could not be built: {one_line(node.message)}", Severity.BLOCKER)
+        yield _gap(
+            node.name, None, f"{node.name} could not be built: {one_line(node.message)}", Severity.BLOCKER
+        )
     if build.result.error:
         yield _gap("dbt", None, f"dbt could not run: {one_line(build.result.error)}", Severity.BLOCKER)
 
@@ -47,7 +49,9 @@ def _errored_checks(
             continue
         blocks = bool(demanded & set(check.affects))
         severity = Severity.BLOCKER if blocks else Severity.INFO if config.briefs else Severity.MEDIUM
-        yield _gap(check.table, check.column, f"{check.expectation} on {check.table}: {check.message}", severity)
+        yield _gap(
+            check.table, check.column, f"{check.expectation} on {check.table}: {check.message}", severity
+        )
 
 
 def _gap(table: str, column: str | None, description: str, severity: Severity) -> Gap:

@@ -172,6 +172,7 @@ def _not_judged(case: _Case) -> _Ruling | None:
         *(say.unevaluated(answer, name_arm=case.name_arm) for answer in case.unevaluated),
         *absent,
         *(say.failing(answer, name_arm=case.name_arm) for answer in case.failed),
+        *(say.shaken(answer, name_arm=case.name_arm) for answer in case.shaken),
         *map(say.of_expired, expired),
         *map(say.of_gap, _distinct(*case.not_evaluated, *case.serious)),
     )

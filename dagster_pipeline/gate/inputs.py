@@ -62,7 +62,7 @@ def _open_gap(gap: Gap, metrics: set[str]) -> OpenGap:
         status=gap.status.value,
         flips=any(i.flips_decision for i in gap.metrics if i.metric in metrics),
         metrics=_moved(gap, metrics),
-        description=gap.description,
+        description=f"{'.'.join(part for part in (gap.table, gap.column) if part)}: {gap.description}",
     )
 
 

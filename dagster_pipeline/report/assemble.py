@@ -14,9 +14,17 @@ from dagster_pipeline.gaps.measurements import Measurements, SourceFact
 from dagster_pipeline.gaps.model import Gap
 from dagster_pipeline.gate.decision import Decision, to_json
 from dagster_pipeline.register.documents import RegisteredCheck
-from dagster_pipeline.report.model import Coverage, EffectRow, LevelRow, MetricTables, RunReport, SourceFacts, SourceStatus
+from dagster_pipeline.report.model import (
+    Coverage,
+    EffectRow,
+    LevelRow,
+    MetricTables,
+    RunReport,
+    SourceFacts,
+    SourceStatus,
+)
 from dagster_pipeline.statistics.evidence import EffectKind
-from dagster_pipeline.transform.build import WarehouseBuild
+from dagster_pipeline.transform.results import WarehouseBuild
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,15 @@ def _metrics(assessment: RunAssessment) -> MetricTables:
 def _level(found: ExperimentAssessment, row: LevelOf) -> LevelRow:
     level = row.level
     return LevelRow(
-        found.experiment or "", row.metric, row.variant, level.n, level.value, level.reason, level.ci_lower, level.ci_upper, row.segment
+        found.experiment or "",
+        row.metric,
+        row.variant,
+        level.n,
+        level.value,
+        level.reason,
+        level.ci_lower,
+        level.ci_upper,
+        row.segment,
     )
 
 
@@ -128,8 +144,11 @@ def _coverage(facts: RunFacts, checks: Iterable[RegisteredCheck]) -> Coverage:
 
 
 def _critical(facts: RunFacts) -> Iterator[str]:
-    demanded = {item.metric for brief in facts.config.briefs for item in (*brief.criteria, *brief.guardrails)}
-    mapped: Mapping[str, set[str]] = {name: set(source.columns) for name, source in facts.config.sources.items()}
+    demanded = {c.metric for brief in facts.config.briefs for c in brief.criteria}
+    demanded |= {g.metric for brief in facts.config.briefs for g in brief.guardrails}
+    mapped: Mapping[str, set[str]] = {
+        name: set(source.columns) for name, source in facts.config.sources.items()
+    }
     definitions = metric_definitions()
     wanted = [definitions[name] for name in demanded] or list(definitions.values())
     names = {n for d in wanted for need in d.needs for n in need.split("|")}

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus, one_line
-from dagster_pipeline.transform.dbt_runner import BuildResult, DbtProjectRunner, NodeStatus
-from dagster_pipeline.transform.mapping import WarehouseMapping, build_mapping
-
-
-@dataclass(frozen=True)
-class WarehouseBuild:
-    """What the warehouse holds after dbt, and what it was built from."""
-
-    mapping: WarehouseMapping
-    inspections: Mapping[str, SourceInspection]
-    result: BuildResult
+from dagster_pipeline.transform.dbt_runner import DbtProjectRunner
+from dagster_pipeline.transform.mapping import build_mapping
+from dagster_pipeline.transform.results import BuildResult, NodeStatus, WarehouseBuild
 
 
 def build_warehouse(
@@ -35,7 +27,9 @@ def build_warehouse(
     unreadable = _unreadable_sources(result)
     if unreadable:
         inspections = {
-            name: replace(found, status=SourceStatus.UNREADABLE, relation_sql=None, row_error=unreadable[name])
+            name: replace(
+                found, status=SourceStatus.UNREADABLE, relation_sql=None, row_error=unreadable[name]
+            )
             if name in unreadable
             else found
             for name, found in inspections.items()

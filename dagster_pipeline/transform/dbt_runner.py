@@ -5,61 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dagster_pipeline.errors import PlumblineError
 from dagster_pipeline.paths import bundled
-
-
-class NodeStatus(StrEnum):
-    """What became of one model or test."""
-
-    SUCCESS = "success"
-    FAILED = "failed"  # a test of our own invariants found rows
-    ERROR = "error"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class NodeResult:
-    """One dbt node of one build."""
-
-    unique_id: str
-    name: str
-    resource_type: str
-    status: NodeStatus
-    message: str
-    seconds: float
-    failures: int | None = None
-    attached_node: str | None = None
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """All nodes of a build; a relation may be read only if its node is in ``built``."""
-
-    nodes: tuple[NodeResult, ...]
-    error: str | None = None
-
-    @property
-    def built(self) -> frozenset[str]:
-        """Names of the models built in this run, whose invariants hold."""
-        broken = {n.attached_node for n in self.nodes if n.resource_type == "test" and n.status is not NodeStatus.SUCCESS}
-        return frozenset(
-            n.name
-            for n in self.nodes
-            if n.resource_type == "model" and n.status is NodeStatus.SUCCESS and n.unique_id not in broken
-        )
-
-    @property
-    def broken(self) -> tuple[NodeResult, ...]:
-        """Nodes that errored or whose invariant failed, not those merely skipped because of them."""
-        return tuple(n for n in self.nodes if n.status in (NodeStatus.ERROR, NodeStatus.FAILED))
-
+from dagster_pipeline.transform.results import BuildResult, NodeResult, NodeStatus
 
 _STATUS = {
     "success": NodeStatus.SUCCESS,
@@ -105,7 +57,13 @@ class DbtProjectRunner:
         ``on_node`` is told each node's name, its index and the number of nodes as it starts.
         """
         manifest = self.manifest()
-        arguments = ["build", "--vars", json.dumps({"plumbline": variables}), "--exclude-resource-type", "unit_test"]
+        arguments = [
+            "build",
+            "--vars",
+            json.dumps({"plumbline": variables}),
+            "--exclude-resource-type",
+            "unit_test",
+        ]
         result = self._invoke(arguments, manifest=manifest, callbacks=[_progress(on_node)] if on_node else [])
         nodes = tuple(_node(r) for r in getattr(result.result, "results", None) or ())
         error = str(result.exception) if result.exception else None
@@ -120,8 +78,21 @@ class DbtProjectRunner:
         common = ["--project-dir", project, "--profiles-dir", project, "--target", self._target,
                   "--target-path", str(self._state / "target"), "--log-path", str(self._state / "logs"),
                   "--quiet", "--no-print", "--no-write-json", "--log-level-file", "none"]  # fmt: skip
-        with _environment(PLUMBLINE_DUCKDB_PATH=str(self._database), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
-            return dbtRunner(**runner).invoke([*arguments, *common])
+        variables = {"PLUMBLINE_DUCKDB_PATH": str(self._database), "PLUMBLINE_DUCKDB_KEEP_OPEN": "True"}
+        with _environment(**variables, DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
+            try:
+                return dbtRunner(**runner).invoke([*arguments, *common])
+            finally:
+                _close_database()
+
+
+def _close_database() -> None:
+    """Opening the file anew for each node took half of a build; what keeps it open must let go of it at the end."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+
+    with suppress(Exception):  # nothing was opened
+        DuckDBConnectionManager.env().close()
+    DuckDBConnectionManager.close_all_connections()
 
 
 @contextmanager

@@ -59,7 +59,9 @@ def build_mapping(config: PlumblineConfig, inspections: Mapping[str, SourceInspe
         "everyone": not config.experiments,
         "metrics": [_metric(m, sources) for m in metrics],
         "segments": list(segments),
-        "findings": [{"kind": f.kind, "source": f.source, "column": f.column, "note": f.note} for f in findings],
+        "findings": [
+            {"kind": f.kind, "source": f.source, "column": f.column, "note": f.note} for f in findings
+        ],
     }
     absent = {name: why for name, m in metric_definitions().items() if (why := _unmet(m, sources))}
     return WarehouseMapping(variables, findings, metrics, absent, segments)
@@ -172,10 +174,25 @@ def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterat
     needed = {name for metric in metric_definitions().values() for name in columns_of(metric)}
     for column in source_specs()[found.name].columns:
         if column.name not in mapped and f"{found.name}.{column.name}" in needed:
-            yield Finding("not_evaluated", found.name, column.name, "column not mapped in plumbline.yml", expected=True)
+            yield Finding(
+                "not_evaluated", found.name, column.name, "column not mapped in plumbline.yml", expected=True
+            )
 
 
-_NUMBERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "HUGEINT", "UINT", "UBIGINT", "DECIMAL", "DOUBLE", "FLOAT", "REAL", "NUMERIC")
+_NUMBERS = (
+    "TINYINT",
+    "SMALLINT",
+    "INT",
+    "BIGINT",
+    "HUGEINT",
+    "UINT",
+    "UBIGINT",
+    "DECIMAL",
+    "DOUBLE",
+    "FLOAT",
+    "REAL",
+    "NUMERIC",
+)
 _TEXTS = ("VARCHAR", "TEXT", "STRING", "CHAR")
 _TIMES = ("TIMESTAMP", "DATE", "DATETIME")
 

@@ -140,7 +140,7 @@ def test_the_threshold_shown_is_the_one_that_fails_else_the_estimates():
 effects = st.floats(-0.5, 0.5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(effects, effects, effects, st.floats(0, 0.3), st.sampled_from(list(Better)), st.booleans())
 def test_a_worse_figure_never_turns_a_failure_into_a_pass(value, low, high, worse, better, jointly):
     rules = [

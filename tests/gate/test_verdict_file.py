@@ -17,6 +17,8 @@ from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gate.decide import decide
 from dagster_pipeline.gate.decision import to_json
 from dagster_pipeline.gate.verdict_file import check
+from dagster_pipeline.report.files import begin_run, write_outputs
+from dagster_pipeline.report.model import Coverage, RunReport
 
 LATER = NOW + timedelta(hours=1)
 ALLOWED, BLOCKED, WRONG_USAGE, NOT_EVALUATED = 0, 1, 2, 3
@@ -183,6 +185,8 @@ def test_a_verdict_cut_short_anywhere_is_not_evaluated(tmp_path):
 
 def test_a_key_that_is_there_twice_is_not_evaluated(tmp_path):
     put(tmp_path, json.dumps(document(HOLD))[:-1] + ', "verdict": "GO"}')
+    assert code(tmp_path) == NOT_EVALUATED
+    put(tmp_path, '{"verdict": "HOLD", ' + json.dumps(document())[1:])
     assert code(tmp_path) == NOT_EVALUATED
 
 
@@ -386,6 +390,25 @@ def test_a_hold_without_an_experiment_is_blocked_and_not_an_error(tmp_path):
     assert code(tmp_path, accepted_ages={}) == BLOCKED
 
 
+# --- what a run really leaves ------------------------------------------------------------------
+
+
+def test_what_a_run_leaves_behind_is_believed_once_it_has_finished_and_not_before(tmp_path):
+    verdicts = document(experiment="first"), document(HOLD, experiment="../zwei: x")
+    report = RunReport("r1", AS_OF, NOW, (), (), Coverage(0, 0), verdicts)
+
+    begin_run(tmp_path, "r1")
+    assert code(tmp_path) == NOT_EVALUATED
+    write_outputs(report, tmp_path)
+    assert code(tmp_path) == ALLOWED
+    assert code(tmp_path, "../zwei: x") == BLOCKED
+    assert code(tmp_path, "third") == WRONG_USAGE
+
+    begin_run(tmp_path, "r2")
+    assert code(tmp_path) == NOT_EVALUATED
+    assert code(tmp_path, "../zwei: x") == NOT_EVALUATED
+
+
 # --- usage, and what stands in the folder ------------------------------------------------------
 
 
@@ -427,11 +450,13 @@ def test_no_line_can_steer_a_terminal(tmp_path):
 
 # --- worse files never help --------------------------------------------------------------------
 
+_words = st.sampled_from(["GO", "passed", "", EXPERIMENT])
+_keys = st.sampled_from(["a", "verdict"])
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-1, 1) | st.sampled_from(["GO", "passed", "", EXPERIMENT]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "verdict"]), inner, max_size=2),
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-1, 1) | _words,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_keys, inner, max_size=2),
     max_leaves=4,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -271,3 +271,9 @@ def test_a_possible_shift_opens_an_interval_that_never_starts_before_the_request
     assert shifted(lambda y: min(1.0, y / 10), 5.0, 1.0)(10) == 0.5
     with pytest.raises(ValueError, match="lies beyond"):
         quantile_of(lambda y: 0.1, 0.5, 0, 10)
+
+
+def test_labelled_requests_that_refute_the_design_share_leave_everything_open():
+    counts = LabelCounts(900, 90, 100, 12, 5, 5)
+    assert design_band(counts, 0.5) == nothing_known(counts)
+    assert design_band(counts, 0.9).width < nothing_known(counts).width + 1e-12

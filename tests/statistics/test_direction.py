@@ -47,7 +47,7 @@ def test_a_bias_below_a_tenth_of_the_room_to_the_threshold_is_none():
     assert epsilon(None, 0.1) == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(effects, effects, effects, st.floats(0, 1), st.sampled_from([HIGHER, LOWER]))
 def test_what_is_proved_holds_for_every_truth_in_the_region(unmitigated, a, b, weight, better):
     lower, upper = min(a, b), max(a, b)

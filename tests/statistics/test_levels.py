@@ -44,7 +44,7 @@ def _shares(k: int, n: int) -> ArmEvidence:
     return ArmEvidence(Moments(n, n, k, n, k, n, k), cells)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(counts, st.sampled_from([0.8, 0.9, 0.95]))
 def test_share_level_is_wilsons(pair, confidence):
     found = level(_shares(*pair), SHARE, confidence, clustered=False)
@@ -53,7 +53,7 @@ def test_share_level_is_wilsons(pair, confidence):
     assert found.ci_lower <= found.value <= found.ci_upper
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(counts, counts)
 def test_share_effect_is_newcombes(t, c):
     found = estimate(_shares(*t), _shares(*c), SHARE, 0.90, clustered=False)
@@ -76,7 +76,7 @@ def test_score_interval_holds_the_difference_and_mirrors(t, c):
 requests = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), min_size=2, max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(requests)
 def test_ratio_variance_is_that_of_the_linearised_residuals(values):
     y, d = np.array(values, float).T
@@ -86,7 +86,7 @@ def test_ratio_variance_is_that_of_the_linearised_residuals(values):
     assert found.variance == pytest.approx(residuals.var(ddof=1) / len(y), abs=1e-12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=12))
 def test_mean_variance_is_the_ordinary_one(values):
     found = ratio_of_sums(arm(MEAN, values).moments)
@@ -220,7 +220,7 @@ def test_an_interval_that_reaches_infinity_is_open_there():
 
 def test_intervals_cover_as_often_as_they_promise():
     rng = np.random.default_rng(5)
-    truth, covered, rounds = -0.2, {"mean": 0, "median": 0}, 300
+    truth, covered, rounds = -0.2, {"mean": 0, "median": 0}, 200
     for _ in range(rounds):
         t, c = rng.exponential(80, 400), rng.exponential(100, 400)
         for name, metric in (

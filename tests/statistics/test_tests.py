@@ -22,7 +22,7 @@ from dagster_pipeline.statistics.survival import kaplan_meier
 HALVES = {"treatment": 0.5, "control": 0.5}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(20, 5_000), min_size=2, max_size=4))
 def test_ratio_test_is_scipys_chi_square(counts):
     arms = [f"arm{i}" for i in range(len(counts))]
@@ -79,7 +79,7 @@ def test_a_loss_below_the_blind_spot_is_found_less_often_than_promised():
     assert power(spot.one_arm_loss * 0.5) < 0.9
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 200), st.integers(0, 40), st.integers(1, 200))
 def test_defect_rates_are_compared_by_the_plain_chi_square(a, more_a, b, more_b):
     found = differential({"treatment": (a, a + more_a), "control": (b, b + more_b)})

@@ -86,6 +86,10 @@ class _NotApplicableError(Exception):
     """The configuration gives a check nothing to hold."""
 
 
+class _NotPromisedError(_NotApplicableError):
+    """Nothing was promised that could be broken, so even a required expectation has nothing to say."""
+
+
 @dataclass(frozen=True)
 class _Scope:
     """What one entry is resolved against."""
@@ -107,6 +111,8 @@ def _check(scope: _Scope) -> Check | None:
     try:
         kwargs = {key: _fill(value, scope) for key, value in scope.entry.kwargs.items()}
         return Check(scope.entry, kwargs, _threshold(scope, kwargs), _obstacle(scope))
+    except _NotPromisedError:
+        return None
     except _NotApplicableError as error:
         return Check(scope.entry, {}, None, str(error)) if scope.entry.required else None
 
@@ -186,7 +192,7 @@ def _all_but(name: str, scope: _Scope) -> float:
 def _freshness(_: object, scope: _Scope) -> str:
     source = scope.config.sources[scope.file.table]
     if source.freshness is None:
-        raise _NotApplicableError(f"{scope.file.table} has no freshness")
+        raise _NotPromisedError(f"{scope.file.table} has no freshness")
     return utc_text(scope.config.as_of - source.freshness)
 
 

@@ -224,8 +224,8 @@ def assert_metrics_equal_recomputation(line: Line, experiment: str | None = None
         for row in line.metrics["effects"]
         if row["experiment"] == design["id"]
     }
-    assert not unlike(levels, expected["levels"])
-    assert not unlike(effects, expected["effects"])
+    differences = [*unlike(levels, expected["levels"]), *unlike(effects, expected["effects"])]
+    assert not differences, "\n".join(differences)
 
 
 def unlike(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> list[str]:

@@ -55,18 +55,18 @@ LAGS = {
     "requests": timedelta(days=2),
     "quotes": timedelta(days=3),
     "hires": timedelta(days=4),
-    "assignments": timedelta(days=11),
     "quote_events": timedelta(days=3),
     "messages": timedelta(days=3),
     "support_tickets": timedelta(days=6),
     "spam_flags": timedelta(days=6),
 }
-ALLOWED = {"assignments": "9d", "support_tickets": "4d", "spam_flags": "4d", "hires": "36h"}
+# Assignments end with the experiment's window, eight days before the clock.
+ALLOWED = {"assignments": "6d", "support_tickets": "4d", "spam_flags": "4d", "hires": "36h"}
 
 
 def every_source_has_a_freshness(config: Config) -> None:
     """Freshness on every source: those that are sparse, or end with the window, may lag longer."""
-    for name in LAGS:
+    for name in (*LAGS, "assignments"):
         config["sources"][name]["freshness"] = ALLOWED.get(name, "24h")
 
 
@@ -92,7 +92,7 @@ def as_csv(folder: Path) -> None:
             )
             source = f"(select *, row_number() over () as n from '{folder}/{table}.parquet')"
             connection.execute(
-                f"copy (select * replace ({fields}) exclude (n) from {source}) to '{folder}/{table}.csv' (header)"
+                f"copy (select * exclude (n) replace ({fields}) from {source}) to '{folder}/{table}.csv' (header)"
             )
 
 
@@ -109,18 +109,18 @@ def second_experiment(folder: Path) -> None:
             f"""
             create table assignments as select * from '{folder}/assignments.parquet';
             create table sessions as
-                select session_id, min(created_at) as at, row_number() over (order by session_id) as n
+                select session_id, min(created_at) as started_at, row_number() over (order by session_id) as n
                 from '{folder}/requests.parquet'
                 where created_at >= '2026-10-08' and created_at < '2026-10-22' group by session_id;
             insert into assignments by name
                 select session_id as entity_id, 'ranking' as experiment_id,
                     case when hash(session_id) % 2 = 0 then 'Old' else ' new ' end as variant,
-                    at - interval 1 second as assigned_at
+                    started_at - interval 1 second as assigned_at
                 from sessions where n % 17 <> 0;
             insert into assignments by name
                 select session_id as entity_id, 'ranking' as experiment_id,
                     case when hash(session_id) % 2 = 0 then 'new' else 'old' end as variant,
-                    at - interval 1 second + interval 1 hour * (n % 2) as assigned_at
+                    started_at - interval 1 second + interval 1 hour * (n % 2) as assigned_at
                 from sessions where n % 23 = 0 and n % 17 <> 0;
             copy assignments to '{folder}/assignments.parquet' (format parquet)
             """

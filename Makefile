@@ -44,7 +44,7 @@ demo: setup ## Build the sample world, run the whole line on it, print the regis
 	@$(BIN)/plumbline demo
 
 test: setup ## Run every test (pick some: make test ARGS="tests/gate -x")
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -206,14 +207,14 @@ def main() -> None:
         sys.exit(2)
     except PlumblineError as error:
         if debug:
-            raise
+            traceback.print_exc()
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as ending:
         sys.exit(ending.exit_code)
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         click.echo(
             f"Internal error: {type(error).__name__}: {error}. Use --debug for the traceback.", err=True
         )

@@ -10,6 +10,7 @@ from enum import StrEnum
 class Step(StrEnum):
     """The steps of a run, in order."""
 
+    LOAD = "load the engine room"
     INSPECT = "inspect sources"
     BUILD = "build tables"
     CHECK = "run checks"

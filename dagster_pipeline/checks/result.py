@@ -21,7 +21,8 @@ class CheckResult:
     ``table`` is the source's name in plumbline.yml (or the canonical relation's), ``observed`` and
     ``threshold`` are what a person compares; ``failing_rows`` is None where rows can't be counted.
     ``gap_column`` is the column of the gap this check would register, None where the gap is about whole rows;
-    ``position`` is the expectation's place in its suite, from 0.
+    ``position`` is the expectation's place in its suite, from 0; ``rests_on`` the sources and "source.column"
+    names it reads, so that what can't be evaluated for want of one of them is laid at that one's door.
     """
 
     suite: str
@@ -39,3 +40,4 @@ class CheckResult:
     message: str = ""
     gap_column: str | None = None
     position: int = 0
+    rests_on: tuple[str, ...] = field(default=())

@@ -94,6 +94,7 @@ def _evaluated(file: SuiteFile, check: Check, reading: Reading, rows: int | None
         message=readings.in_words(reading, check.threshold),
         gap_column=check.entry.gap_column,
         position=check.entry.position,
+        rests_on=check.rests_on,
     )
 
 
@@ -114,4 +115,5 @@ def _not_evaluated(file: SuiteFile, check: Check, reason: str, rows: int | None 
         message=f"not evaluated: {reason}",
         gap_column=check.entry.gap_column,
         position=check.entry.position,
+        rests_on=check.rests_on,
     )

@@ -33,6 +33,7 @@ from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.transform.mapping import type_problem
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class Check:
     """An entry with its placeholders filled in.
 
     ``threshold`` is what the outcome is held against: a share of rows, a bound, or a UTC timestamp as text.
-    ``obstacle`` says why it cannot be evaluated, None if it can.
+    ``obstacle`` says why it cannot be evaluated, None if it can; ``rests_on`` what it reads.
     """
 
     entry: Entry
     kwargs: Mapping[str, Any]
     threshold: float | str | None
     obstacle: str | None = None
+    rests_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,13 @@ def _resolve(file: SuiteFile, config: PlumblineConfig, inspections: Mapping[str,
 def _check(scope: _Scope) -> Check | None:
     try:
         kwargs = {key: _fill(value, scope) for key, value in scope.entry.kwargs.items()}
-        return Check(scope.entry, kwargs, _threshold(scope, kwargs), _obstacle(scope))
+        return Check(scope.entry, kwargs, _threshold(scope, kwargs), _obstacle(scope), _rests_on(scope))
     except _NotPromisedError:
         return None
     except _NotApplicableError as error:
-        return Check(scope.entry, {}, None, str(error)) if scope.entry.required else None
+        if not scope.entry.required:
+            return None
+        return Check(scope.entry, {}, None, str(error), _rests_on(scope))
 
 
 def _obstacle(scope: _Scope) -> str | None:
@@ -132,6 +136,12 @@ def _needs(scope: _Scope) -> tuple[str, ...]:
     return (column,) if column is not None and spec is not None and spec.column(column) is not None else ()
 
 
+def _rests_on(scope: _Scope) -> tuple[str, ...]:
+    """The check's table, and every column it needs as "table.column"."""
+    columns = [need if "." in need else f"{scope.file.table}.{need}" for need in _needs(scope)]
+    return tuple(dict.fromkeys([scope.file.table, *(c for c in columns if not c.endswith(".experiments"))]))
+
+
 def _unmet(need: str, scope: _Scope) -> str | None:
     """Why a needed column can't be had; raises where it is simply not mapped."""
     if need == "experiments":
@@ -144,8 +154,12 @@ def _unmet(need: str, scope: _Scope) -> str | None:
     if source is None or column not in source.columns:
         raise _NotApplicableError(f"{table}.{column} is not mapped")
     found = scope.inspections.get(table)
+    if found is not None and found.status in (SourceStatus.MISSING, SourceStatus.UNREADABLE):
+        return found.row_error or f"{table} is {found.status}"
     if found is not None and column in found.absent_columns:
         return f"{table}.{column} is mapped to {source.columns[column]}, which the source does not have"
+    if found is not None and column in found.columns and (problem := type_problem(found, column)):
+        return f"{table}.{column} is {problem}"
     return None
 
 

@@ -12,6 +12,7 @@ from dagster_pipeline.progress import Step, listening
 _STEPS = tuple(Step)
 # Building takes most of the time; the bar should move the way the clock does.
 _WEIGHTS = {
+    Step.LOAD: 25,
     Step.INSPECT: 2,
     Step.BUILD: 60,
     Step.CHECK: 25,
@@ -66,7 +67,7 @@ def _bar() -> Iterator[None]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(
-            "start", total=sum(_WEIGHTS.values()), detail="loading dbt, Dagster, Great Expectations"
+            "start", total=sum(_WEIGHTS.values()), detail="dbt, Dagster, Great Expectations"
         )
 
         def update(step: Step, detail: str, done: float) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from dagster_pipeline.commands.progress_view import shown
 from dagster_pipeline.config.loader import load_config
-from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.errors import NotEvaluatedError
+from dagster_pipeline.progress import Step, tell
 
 if TYPE_CHECKING:
     from dagster_pipeline.report.model import RunReport
@@ -29,7 +30,7 @@ class RunOutcome:
 def run(config_path: Path, output: Path, *, debug: bool = False, quiet: bool = False) -> RunOutcome:
     """Run the whole line once and write the files of a run to ``output``.
 
-    Raises ConfigError for a configuration that can't be used, and PlumblineError where the run itself broke
+    Raises ConfigError for a configuration that can't be used, and NotEvaluatedError where the run itself broke
     before it could write its files.
     """
     config = load_config(config_path)
@@ -38,6 +39,7 @@ def run(config_path: Path, output: Path, *, debug: bool = False, quiet: bool = F
         warnings.simplefilter("ignore")
     _prepare_environment(config_path, output, config.warehouse.path)
     with shown(quiet=quiet):
+        tell(Step.LOAD)
         return _execute(config_path, output, debug=debug)
 
 
@@ -56,7 +58,7 @@ def _execute(config_path: Path, output: Path, *, debug: bool) -> RunOutcome:
 
     result = execute_line(config_path.resolve(), output.resolve(), debug=debug)
     if result.report is None:
-        raise PlumblineError(_broke(result.failure))
+        raise NotEvaluatedError(_broke(result.failure))
     return RunOutcome(result.report, output, result.broken)
 
 

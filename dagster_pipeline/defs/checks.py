@@ -59,7 +59,8 @@ def _files() -> tuple[SuiteFile, ...]:
 def _check_name(suite: str, position: int) -> str:
     entry = next(e for file in _files() if file.name == suite for e in file.entries if e.position == position)
     column = f"_{entry.column}" if entry.column else ""
-    return f"{position:02d}{column}_{entry.type.removeprefix('expect_')}"
+    rule = entry.type.removeprefix("expect_").replace("column_values_to_", "").replace("column_", "")
+    return f"{position:02d}{column}_{rule}"
 
 
 @dg.multi_asset_check(
@@ -100,7 +101,7 @@ def _shown(name: str, result: CheckResult) -> dg.AssetCheckResult:
             "status": result.status.value,
             "observed": str(result.observed),
             "threshold": str(result.threshold),
-            "failing_rows": -1 if result.failing_rows is None else result.failing_rows,
             "gap_kind": result.gap_kind,
-        },
+        }
+        | ({} if result.failing_rows is None else {"failing_rows": result.failing_rows}),
     )

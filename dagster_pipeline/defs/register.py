@@ -49,13 +49,10 @@ def gap_register(
 
 
 def _evaluation(build: WarehouseBuild, measurements: Measurements, assessment: RunAssessment) -> Evaluation:
-    unread = {
-        i.name
-        for i in build.inspections.values()
-        if i.status in (SourceStatus.MISSING, SourceStatus.UNREADABLE)
-    }
+    unread = {i.name for i in build.inspections.values() if i.status not in (SourceStatus.OK, SourceStatus.UNMAPPED)}
+    absent = {f"{f.source}.{f.column}" for f in build.mapping.findings if f.kind == "schema_change"}
     return Evaluation(
         kinds=frozenset(kind for kind in gap_kinds() if f"gap_{kind}" not in measurements.unread),
-        unread_tables=frozenset(unread),
+        unread=frozenset(unread | absent),
         experiments=frozenset(e.experiment for e in assessment.experiments if e.experiment),
     )

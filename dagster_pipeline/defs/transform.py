@@ -12,6 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 from dagster_pipeline.defs.resources import PlumblineRun, config_path
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 from dagster_pipeline.progress import Step, tell
+from dagster_pipeline.report.files import begin_run
 from dagster_pipeline.transform.build import build_warehouse
 from dagster_pipeline.transform.dbt_runner import DbtProjectRunner
 from dagster_pipeline.transform.results import NodeStatus, WarehouseBuild
@@ -66,6 +67,7 @@ def source_inspection(
 ) -> dict[str, SourceInspection]:
     """What each source is like before anything reads it in full: there or not, its columns and types."""
     tell(Step.INSPECT)
+    begin_run(plumbline.output_folder, plumbline.run_id)
     found = plumbline.engine.inspect(plumbline.config, plumbline.session.build_path)
     lines = [f"| {i.name} | {i.status.value} | {i.row_error or ''} |" for i in found.values()]
     table = "\n".join(["| source | status | note |", "|---|---|---|", *lines])

@@ -21,15 +21,16 @@ from dagster_pipeline.gaps.effects import (
     OpenGaps,
     every_effect,
 )
-from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
+from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign
 from dagster_pipeline.gaps.found import FoundGap, found_gaps
 from dagster_pipeline.gaps.ids import gap_id
-from dagster_pipeline.gaps.impacts import ImpactScale, Place, Weighed
+from dagster_pipeline.gaps.impacts import ImpactScale, Weighed
 from dagster_pipeline.gaps.kinds import gap_kinds, touched_metrics
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.model import Gap, GapStatus
-from dagster_pipeline.gaps.regions import COHORT_INCOMPLETE, NO_UPPER_LIMIT, GapRegions, lost_units
-from dagster_pipeline.statistics.evidence import MetricKind
+from dagster_pipeline.gaps.opened import UnknownRows, can_count
+from dagster_pipeline.gaps.regions import COHORT_INCOMPLETE, NO_UPPER_LIMIT, GapRegions, Place, lost_units
+from dagster_pipeline.statistics.evidence import Estimate, Metric, Region
 from dagster_pipeline.transform.mapping import EVERYONE, WarehouseMapping
 
 DEFAULT_CONFIDENCE = 0.90
@@ -97,7 +98,9 @@ class _Desk:
         self._reader = EvidenceReader(measurements, self.design)
         regions = GapRegions(self._reader, self.design, self._confidence)
         own = [gap for gap in found if gap.experiment in (None, self.design.id)]
-        self._calculator = self._calculate(own, regions)
+        self._calculator = EffectCalculator(
+            self._reader, self.design, self._confidence, self._opened(own, regions)
+        )
         self.effects = tuple(every_effect(self._calculator, self._available.values(), [None]))
         self.demands = demands_of(self.brief, self._calculator, self._available) if self.brief else ()
         self._scale = ImpactScale(regions, self.effects, self.demands)
@@ -106,10 +109,7 @@ class _Desk:
         """The gap's impacts here; none where it is about another experiment."""
         if gap.experiment not in (None, self.design.id):
             return Weighed((), ())
-        touched = touched_metrics(gap.kind, gap.source, gap.column, metrics)
-        if gap.kind == "stale_source" and gap.source == "requests" and not self._cohort_is_cut():
-            touched = []
-        return self._scale.weigh(_place(gap), touched, self.design.treatments)
+        return self._scale.weigh(_place(gap), self._touched(gap, metrics), self.design.treatments)
 
     def assessment(self) -> ExperimentAssessment:
         """Levels, effects and demands, overall and by segment."""
@@ -146,44 +146,37 @@ class _Desk:
 
         return passing_segments(wanted, passes, brief.confidence)
 
-    def _calculate(self, gaps: Sequence[FoundGap], regions: GapRegions) -> EffectCalculator:
-        plain = EffectCalculator(self._reader, self.design, self._confidence, OpenGaps())
-        effects = every_effect(plain, self._available.values(), [None])
-        scale = ImpactScale(regions, effects, ())
-        mismatch = next((g for g in gaps if g.kind == "sample_ratio_mismatch" and g.segment is None), None)
-        opened = OpenGaps(
-            unlimited=dict(self._unlimited(gaps)),
-            lost_units=lost_units(dict(mismatch.units), self.design.split) if mismatch else {},
-            widening=self._widening(gaps, scale),
-        )
-        return replace(plain, opened=opened)
+    def _opened(self, gaps: Sequence[FoundGap], regions: GapRegions) -> OpenGaps:
+        touching = {
+            d.name: [_place(g) for g in gaps if d in self._touched(g, [d])] for d in self._available.values()
+        }
 
-    def _widening(
-        self, gaps: Iterable[FoundGap], scale: ImpactScale
-    ) -> dict[tuple[str, str], tuple[float, float]]:
-        """Rows of unknown requests share no request's cell, so what they may add is added to the joint region."""
-        widths: dict[tuple[str, str], tuple[float, float]] = {}
-        for gap in gaps:
-            if not _has_unknown_requests(gap):
-                continue
-            for definition in touched_metrics(gap.kind, gap.source, gap.column, self._available.values()):
-                for treatment in self.design.treatments:
-                    down, up = scale.widening(_place(gap), definition, treatment)
-                    before = widths.get((definition.name, treatment), (0.0, 0.0))
-                    widths[definition.name, treatment] = (before[0] + down, before[1] + up)
-        return widths
+        def alone(metric: Metric, treatment: str, found: Estimate) -> Iterable[Region]:
+            return (regions.open(p.asks(metric, treatment, found)).region for p in touching[metric.name])
+
+        mismatch = next((g for g in gaps if g.kind == "sample_ratio_mismatch" and g.segment is None), None)
+        keyless = [g for g in gaps if (g.source, g.column) == ("requests", "request_id")]
+        return OpenGaps(
+            unlimited=dict(self._unlimited(gaps)),
+            lost_units=lost_units(mismatch.units, self.design.split) if mismatch else {},
+            traceless=sum(g.rows_residual or 0 for g in keyless if g.kind == "missing_values"),
+            unknown_rows={name: _unknown_rows(places) for name, places in touching.items()},
+            alone=alone,
+        )
+
+    def _touched(self, gap: FoundGap, metrics: Iterable[MetricDefinition]) -> list[MetricDefinition]:
+        """The metrics the gap moves here: late requests do no harm once the window is full."""
+        if gap.kind == "stale_source" and gap.source == "requests" and not self._cohort_is_cut():
+            return []
+        return touched_metrics(gap.kind, gap.source, gap.column, metrics)
 
     def _unlimited(self, gaps: Iterable[FoundGap]) -> Iterable[tuple[str, str]]:
         """Metrics whose joint region has no limit at all, and why."""
         for gap in gaps:
-            for definition in touched_metrics(gap.kind, gap.source, gap.column, self._available.values()):
-                counts = statistic_of(definition).kind in (MetricKind.MEAN, MetricKind.RATIO)
-                if gap.kind == "stale_source" and gap.source == "requests" and self._cohort_is_cut():
-                    yield definition.name, COHORT_INCOMPLETE
-                elif gap.kind == "stale_source" and gap.source != "requests" and counts:
-                    yield definition.name, ROWS_MAY_FOLLOW
-                elif (gap.source, gap.column) == ("hires", "amount") and gap.rows_residual:
-                    yield definition.name, NO_UPPER_LIMIT
+            for definition in self._touched(gap, self._available.values()):
+                reason = _no_limit(gap, definition)
+                if reason:
+                    yield definition.name, reason
 
     def _cohort_is_cut(self) -> bool:
         """Whether requests stopped arriving before the window ended."""
@@ -214,12 +207,20 @@ def _place(gap: FoundGap) -> Place:
     return Place(gap.kind, gap.source, gap.column, gap.rows_residual or 0, gap.share_residual, gap.units)
 
 
-def _has_unknown_requests(gap: FoundGap) -> bool:
-    """Whether the gap's rows can't be laid at any request's door: a null key, or a flag on a quote that is nowhere."""
-    if gap.kind in ("missing_values", "invalid_values"):
-        known = {"quotes.quoted_at", "hires.hired_at", "hires.outcome", "hires.amount"}
-        return gap.source != "requests" and f"{gap.source}.{gap.column}" not in known
-    return gap.kind == "orphan_rows" and gap.source == "spam_flags"
+def _unknown_rows(places: Iterable[Place]) -> tuple[UnknownRows, ...]:
+    return tuple(rows for place in places if (rows := place.unknown_rows) is not None)
+
+
+def _no_limit(gap: FoundGap, definition: MetricDefinition) -> str | None:
+    """Why the gap alone leaves the metric without a limit, None where it does not."""
+    if gap.kind == "stale_source":
+        if gap.source == "requests":
+            return COHORT_INCOMPLETE
+        return ROWS_MAY_FOLLOW if definition.kind in ("mean", "ratio") else None
+    is_amount = (gap.source, gap.column) == ("hires", "amount")
+    rows = _place(gap).unknown_rows
+    is_lost_amount = rows is not None and not can_count(definition, rows.source)
+    return NO_UPPER_LIMIT if gap.rows_residual and (is_amount or is_lost_amount) else None
 
 
 def _gap(config: PlumblineConfig, gap: FoundGap, desks: Sequence[_Desk], mapping: WarehouseMapping) -> Gap:
@@ -270,7 +271,7 @@ def _grade(
     grades = [
         _grade_under(desk, desk.brief, found, gap, threshold)
         for desk, found in weighed
-        if desk.brief is not None
+        if desk.brief is not None and gap.experiment in (None, desk.design.id)
     ]
     if grades:
         return max(grades, key=lambda grade: grade.severity.rank)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
 from dagster_pipeline.gaps.measurements import UNKNOWN
+from dagster_pipeline.gaps.opened import UnknownRows, with_missing, with_traceless, with_unknown_rows
 from dagster_pipeline.statistics.evidence import (
     ArmEvidence,
+    Cells,
     Estimate,
+    FloatArray,
     Level,
     Metric,
     MetricEvidence,
@@ -48,14 +51,25 @@ class EffectOf:
     region: Region
 
 
+def _nothing_alone(metric: Metric, treatment: str, found: Estimate) -> Iterable[Region]:
+    del metric, treatment, found
+    return ()
+
+
 @dataclass(frozen=True)
 class OpenGaps:
-    """What open gaps do to joint regions beyond the cells: metric → why it has no limit, arm → units lost without a
-    trace, (metric, treatment) → how far rows of unknown requests widen it either way (they share no request's cell)."""
+    """What open gaps do to joint regions beyond the cells.
+
+    ``unlimited`` is metric → why it has no limit, ``lost_units`` arm → units lost without a trace, ``traceless`` the
+    requests whose row has no id, ``unknown_rows`` metric → rows that may be any request's. ``alone`` gives the regions of
+    the single gaps: the joint region holds every one of them.
+    """
 
     unlimited: Mapping[str, str] = field(default_factory=dict)
     lost_units: Mapping[str, int] = field(default_factory=dict)
-    widening: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    traceless: int = 0
+    unknown_rows: Mapping[str, tuple[UnknownRows, ...]] = field(default_factory=dict)
+    alone: Callable[[Metric, str, Estimate], Iterable[Region]] = _nothing_alone
 
 
 @dataclass(frozen=True)
@@ -114,37 +128,39 @@ class EffectCalculator:
     def _region(self, metric: Metric, treatment: str, segment: str | None, found: Estimate) -> Region:
         if metric.name in self.opened.unlimited:
             return Region(None, None, reason=self.opened.unlimited[metric.name])
-        evidence = self.reader.joint(metric, segment)
-        if self.opened.lost_units:
-            if metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
-                return Region(None, None, reason=LOST_WITHOUT_TRACE)
-            if segment is None:
-                evidence = with_missing(evidence, self.opened.lost_units)
+        if self.opened.lost_units and metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
+            return Region(None, None, reason=LOST_WITHOUT_TRACE)
+        evidence = self._opened(metric, segment)
         if is_closed(evidence, self.reader.observed(metric, segment)):
             region = at_estimate(found)
         else:
             region = joint_region(evidence, treatment, self.confidence)
-        return _widened(region, self.opened.widening.get((metric.name, treatment), (0.0, 0.0)))
+        return region if segment is not None else hull(region, self.opened.alone(metric, treatment, found))
+
+    def _opened(self, metric: Metric, segment: str | None) -> MetricEvidence:
+        """All that is open at once; what can't be placed at all may all be in this segment."""
+        evidence = with_traceless(self.reader.joint(metric, segment), self.opened.traceless)
+        evidence = with_missing(evidence, self.opened.lost_units)
+        for rows in self.opened.unknown_rows.get(metric.name, ()):
+            evidence = with_unknown_rows(evidence, rows)
+        return evidence
 
 
-def with_missing(evidence: MetricEvidence, missing: Mapping[str, int]) -> MetricEvidence:
-    """The evidence with requests of wholly unknown outcome added to arms."""
-    arms = {
-        arm: replace(found, missing=found.missing + missing.get(arm, 0))
-        for arm, found in evidence.arms.items()
-    }
-    return replace(evidence, arms=arms)
+def hull(region: Region, others: Iterable[Region]) -> Region:
+    """The least region that holds them all; without limit where one of them is."""
+    for other in others:
+        region = Region(
+            _outer(min, region.lower, other.lower),
+            _outer(max, region.upper, other.upper),
+            _outer(min, region.gate_lower, other.gate_lower),
+            _outer(max, region.gate_upper, other.gate_upper),
+            region.reason or other.reason,
+        )
+    return region
 
 
-def _widened(region: Region, by: tuple[float, float]) -> Region:
-    down, up = by
-    return Region(
-        None if region.lower is None else region.lower - down,
-        None if region.upper is None else region.upper + up,
-        None if region.gate_lower is None else region.gate_lower - down,
-        None if region.gate_upper is None else region.gate_upper + up,
-        region.reason,
-    )
+def _outer(choose: Callable[[float, float], float], one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else choose(one, other)
 
 
 def is_closed(joint: MetricEvidence, observed: MetricEvidence) -> bool:
@@ -159,14 +175,14 @@ def _is_closed_arm(joint: ArmEvidence, observed: ArmEvidence) -> bool:
     """Whether the arm's possible values are its observed ones: both come in the same bins."""
     if joint.missing or joint.cells.total != observed.cells.total:
         return False
-    return all(
-        len(a) == len(b) and bool(np.allclose(np.sort(a), np.sort(b)))
-        for a, b in (
-            (joint.cells.low, observed.cells.low),
-            (joint.cells.high, observed.cells.high),
-            (joint.cells.d, observed.cells.d),
-        )
-    )
+    one, other = _rows_of(joint.cells), _rows_of(observed.cells)
+    return one.shape == other.shape and bool(np.allclose(one, other))
+
+
+def _rows_of(cells: Cells) -> FloatArray:
+    """One row per cell, in an order of their own."""
+    rows = np.column_stack([cells.low, cells.high, cells.d, cells.count.astype(np.float64)])
+    return rows[np.lexsort(rows.T)]
 
 
 def at_estimate(found: Estimate) -> Region:

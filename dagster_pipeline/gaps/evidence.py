@@ -8,6 +8,7 @@ import numpy as np
 
 from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.gaps.measurements import NO_CELLS, NO_MOMENTS, UNKNOWN, Cohort, Measurements
+from dagster_pipeline.gaps.opened import joined
 from dagster_pipeline.statistics.evidence import (
     ArmEvidence,
     Better,
@@ -74,6 +75,10 @@ class EvidenceReader:
         value = self._measurements.quantiles[key]
         return float("inf") if value is None else value
 
+    def has_reading(self, metric: str, variant: str, reading: str) -> bool:
+        """Whether the quantile was read that way; a reading that does not concern it is not."""
+        return (reading, self._cohort(metric, variant, None)) in self._measurements.quantiles
+
     def cells(self, metric: str, variant: str, basis: str = "observed", segment: str | None = None) -> Cells:
         """Histogram of an arm: its mature requests as observed, or every request as far as it is known ("joint")."""
         return self._measurements.cells.get((basis, self._cohort(metric, variant, segment)), NO_CELLS)
@@ -91,7 +96,10 @@ class EvidenceReader:
         return self._evidence(metric, arms, rest)
 
     def joint(self, metric: Metric, segment: str | None = None) -> MetricEvidence:
-        """Every request of the full cohort, anywhere its open gaps allow, with the requests that were lost."""
+        """Every request of the full cohort, anywhere its open gaps allow, with the requests that were lost.
+
+        A lost request's segment is lost with it: each segment may hold all of them.
+        """
         arms = {arm: self._joint_arm(metric, arm, segment) for arm in self._design.split}
         return self._evidence(metric, arms, self._joint_arm(metric, UNKNOWN, segment))
 
@@ -124,12 +132,12 @@ class EvidenceReader:
             low = self.moments(metric.name, variant, "joint_low", segment)
             cells = _one_cell(low, self.moments(metric.name, variant, "joint_high", segment))
         arm = ArmEvidence(self.moments(metric.name, variant, REPAIRED, segment), cells)
-        return arm if segment is not None else self._with_lost(arm, metric, variant, "any")
+        return self._with_lost(arm, metric, variant, "any")
 
     def _with_lost(self, arm: ArmEvidence, metric: Metric, variant: str, source: str) -> ArmEvidence:
         lost = self.lost(metric.name, variant, source)
         if metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
-            return replace(arm, cells=_joined(arm.cells, lost))
+            return replace(arm, cells=joined(arm.cells, lost))
         return replace(arm, missing=arm.missing + lost.total)
 
     def _cohort(self, metric: str, variant: str, segment: str | None) -> Cohort:
@@ -150,13 +158,4 @@ def _one_cell(low: Moments, high: Moments) -> Cells:
         np.array([high.y / low.n]),
         np.array([d / low.n]),
         np.array([low.n], dtype=np.int64),
-    )
-
-
-def _joined(one: Cells, other: Cells) -> Cells:
-    return Cells(
-        np.concatenate([one.low, other.low]),
-        np.concatenate([one.high, other.high]),
-        np.concatenate([one.d, other.d]),
-        np.concatenate([one.count, other.count]),
     )

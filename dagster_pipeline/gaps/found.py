@@ -66,9 +66,14 @@ def _counted(
 ) -> FoundGap:
     """A gap about no experiment shows its arms in the first one."""
     about = row.kind in _ABOUT_AN_EXPERIMENT
-    experiment = row.experiment if about else next((arm.experiment for arm in arms), None)
-    own = [arm for arm in arms if arm.experiment == experiment and arm.rows_total]
-    declared = set(splits.get(experiment or "", {}))
+    measured = {arm.experiment for arm in arms}
+    first = next((e for e in splits if e in measured), None)
+    experiment = row.experiment if about else first
+    declared = list(splits.get(experiment or "", {}))
+    own = sorted(
+        (arm for arm in arms if arm.experiment == experiment and arm.rows_total),
+        key=lambda arm: declared.index(arm.variant) if arm.variant in declared else len(declared),
+    )
     tested = {
         a.variant or "": (a.rows_affected or 0, a.rows_total or 0) for a in own if a.variant in declared
     }

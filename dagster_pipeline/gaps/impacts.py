@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dagster_pipeline.config.metrics import MetricDefinition
@@ -13,23 +13,11 @@ from dagster_pipeline.gaps.demands import Demand
 from dagster_pipeline.gaps.effects import EffectOf
 from dagster_pipeline.gaps.evidence import statistic_of
 from dagster_pipeline.gaps.model import Impact
-from dagster_pipeline.gaps.regions import GapRegions, Opened, Question
+from dagster_pipeline.gaps.regions import GapRegions, Place
 from dagster_pipeline.statistics.direction import bias_interval, direction, epsilon, expected_direction
 from dagster_pipeline.statistics.evidence import Estimate
 
 _ABSENT = Estimate(None, reason="the metric was not computed")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a gap is and how much of it is left: what every question about it shares."""
-
-    kind: str
-    source: str
-    column: str | None
-    residual: int
-    share_residual: float | None
-    units: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -62,16 +50,9 @@ class ImpactScale:
                 impacts.append(self._impact(place, definition, treatment, own, found))
         return Weighed(tuple(impacts), tuple(flips))
 
-    def widening(self, place: Place, definition: MetricDefinition, treatment: str) -> tuple[float, float]:
-        """How far the gap's own region reaches below and above the estimate; zeros where it can't be told."""
-        opened = self._open(place, definition, treatment, None, self._estimate(definition, treatment))
-        value, region = self._estimate(definition, treatment).value, opened.region
-        if value is None or region.lower is None or region.upper is None:
-            return 0.0, 0.0
-        return max(0.0, value - region.lower), max(0.0, region.upper - value)
-
     def _flip(self, place: Place, demand: Demand) -> Flip:
-        opened = self._open(place, demand.definition, demand.treatment, demand.effect, demand.estimate)
+        metric = statistic_of(demand.definition, demand.effect)
+        opened = self._regions.open(place.asks(metric, demand.treatment, demand.estimate))
         return flip(demand.rule, demand.estimate, opened.region)
 
     def _impact(
@@ -83,9 +64,11 @@ class ImpactScale:
         flips: Sequence[Flip],
     ) -> Impact:
         estimate = self._estimate(definition, treatment)
-        opened = self._open(place, definition, treatment, None, estimate)
-        metric, region = statistic_of(definition), opened.region
-        negligible = min((_negligible(demand) for demand in demands), default=0.0)
+        metric = statistic_of(definition)
+        opened = self._regions.open(place.asks(metric, treatment, estimate))
+        region = opened.region
+        # A distance in percentage points says nothing of a bias in per cent.
+        negligible = min((_negligible(d) for d in demands if d.effect == metric.effect), default=0.0)
         bias_lower, bias_upper = bias_interval(opened.unmitigated, region.lower, region.upper)
         shares = [found.share for found in flips if found.share is not None]
         star = min(shares, default=None)
@@ -109,26 +92,6 @@ class ImpactScale:
             reason=region.reason,
             break_even_share=break_even(share, star) if share is not None else None,
         )
-
-    def _open(
-        self,
-        place: Place,
-        definition: MetricDefinition,
-        treatment: str,
-        effect: str | None,
-        estimate: Estimate,
-    ) -> Opened:
-        question = Question(
-            kind=place.kind,
-            source=place.source,
-            column=place.column,
-            residual=place.residual,
-            metric=statistic_of(definition, effect),
-            treatment=treatment,
-            estimate=estimate,
-            units=dict(place.units),
-        )
-        return self._regions.open(question)
 
     def _estimate(self, definition: MetricDefinition, treatment: str) -> Estimate:
         found = self._effects.get((definition.name, treatment))

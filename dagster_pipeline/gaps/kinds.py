@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.paths import bundled
 
@@ -21,6 +22,7 @@ _THRESHOLDS = {
     "invalid_values": "invalid_share",
 }
 _LABELS = frozenset({"missing_variant", "sample_ratio_mismatch"})
+_ASSIGNED = frozenset({"assignments", "assignments.entity_id", "assignments.variant"})
 _ROWS = frozenset({"duplicate_rows", "conflicting_keys", "stale_source"})
 
 
@@ -69,6 +71,23 @@ def touched_metrics(
     return [m for m in metrics if _touches(kind, source, column, m)]
 
 
+def measured_from(kind: str, source: str, column: str | None) -> frozenset[str]:
+    """The sources and "source.column" names without which a gap in that place can be neither found nor found to be gone."""
+    names = {source} | ({f"{source}.{column}"} if column else set())
+    if kind in _LABELS:
+        return frozenset(names | {"requests", "requests.request_id", "requests.created_at"} | _ASSIGNED)
+    if kind == "orphan_rows":
+        parent, key = ("quotes", "quote_id") if source == "spam_flags" else ("requests", "request_id")
+        own = "entity_id" if source == "assignments" else key
+        return frozenset(names | {parent, f"{parent}.{key}", f"{source}.{own}"})
+    if kind == "conflicting_keys":
+        spec = source_specs().get(source)
+        return frozenset(
+            names | {f"{source}.{c.name}" for c in (spec.columns if spec else ()) if c.role == "key"}
+        )
+    return frozenset(names)
+
+
 def _touches(kind: str, source: str, column: str | None, metric: MetricDefinition) -> bool:
     needs = {name for need in metric.needs for name in need.split("|")}
     sources = {name.partition(".")[0] for name in needs if name != "quote_events.event_at"}
@@ -81,7 +100,7 @@ def _touches(kind: str, source: str, column: str | None, metric: MetricDefinitio
     if kind in ("missing_values", "invalid_values"):
         return _misses(source, column, needs, sources)
     if kind in ("schema_change", "not_evaluated"):
-        return _is_computed_from(source, column, needs, sources)
+        return _is_computed_from(source, column, needs)
     return False
 
 
@@ -104,7 +123,10 @@ def _misses(source: str, column: str | None, needs: set[str], sources: set[str])
     return f"{source}.{column}" in needs
 
 
-def _is_computed_from(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
+def _is_computed_from(source: str, column: str | None, needs: set[str]) -> bool:
+    """A metric that is not there is missed for the want of every alternative alike."""
     if source == "requests":
         return column in (None, "request_id", "created_at")
-    return source in sources if column is None else f"{source}.{column}" in needs
+    if column is None:
+        return any(name.startswith(f"{source}.") for name in needs)
+    return f"{source}.{column}" in needs

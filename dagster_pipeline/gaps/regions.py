@@ -5,15 +5,23 @@ One function per gap kind, found by name; a new kind adds one here only when its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW, at_estimate, with_missing
+from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW, at_estimate, is_closed
 from dagster_pipeline.gaps.evidence import REPAIRED, EvidenceReader, ExperimentDesign
+from dagster_pipeline.gaps.opened import (
+    UnknownRows,
+    can_count,
+    with_missing,
+    with_traceless,
+    with_unknown_rows,
+)
 from dagster_pipeline.statistics.effects import effect
-from dagster_pipeline.statistics.evidence import Estimate, Metric, MetricKind, Moments, Region
+from dagster_pipeline.statistics.evidence import Estimate, Metric, MetricEvidence, MetricKind, Region
 from dagster_pipeline.statistics.levels import design_effect, point_level
 from dagster_pipeline.statistics.regions import (
     QuantileArm,
@@ -26,8 +34,49 @@ from dagster_pipeline.statistics.regions import (
 NO_UPPER_LIMIT = "unbounded: an amount that is not known has no upper limit"
 COHORT_INCOMPLETE = "unidentified: requests stopped arriving before the window ended"
 NOT_COMPUTED = "unidentified: what it is computed from is not there"
+_HIGHEST_READING = {
+    "quotes.quoted_at": "undated_high.quotes",
+    "quote_events.event_at": "undated_high.quotes",
+    "hires.hired_at": "undated_high.hires",
+    "hires.outcome": "unknown_outcome_high.hires",
+}
+_OF_KNOWN_REQUESTS = frozenset({*_HIGHEST_READING, "hires.amount"})
 _LOST_ABOVE = 2.576
 """Standard errors above the expected loss that a ratio mismatch allows for (GAPS.md §2, lost units)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a gap is and how much of it is left: what every question about it shares."""
+
+    kind: str
+    source: str
+    column: str | None
+    residual: int
+    share_residual: float | None
+    units: Mapping[str, int]
+
+    @property
+    def unknown_rows(self) -> UnknownRows | None:
+        """The gap's rows where none can be laid at a request's door: a null key, a flag on a quote that is nowhere."""
+        if self.kind == "orphan_rows" and self.source == "spam_flags":
+            return UnknownRows(self.source, self.residual)
+        if self.kind == "conflicting_keys" and self.source == "support_tickets":
+            return UnknownRows(self.source, self.residual, counted=True)
+        is_value = self.kind in ("missing_values", "invalid_values")
+        if (
+            is_value
+            and self.source != "requests"
+            and f"{self.source}.{self.column}" not in _OF_KNOWN_REQUESTS
+        ):
+            return UnknownRows(self.source, self.residual)
+        return None
+
+    def asks(self, metric: Metric, treatment: str, estimate: Estimate) -> Question:
+        """The question about one metric of one treatment."""
+        return Question(
+            self.kind, self.source, self.column, self.residual, metric, treatment, estimate, dict(self.units)
+        )
 
 
 @dataclass(frozen=True)
@@ -41,7 +90,13 @@ class Question:
     metric: Metric
     treatment: str
     estimate: Estimate
-    units: dict[str, int]
+    units: Mapping[str, int]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the answer depends on."""
+        place = (self.kind, self.source, self.column, self.residual, tuple(self.units.items()))
+        return (*place, self.metric, self.treatment, self.estimate)
 
 
 @dataclass(frozen=True)
@@ -59,6 +114,7 @@ class GapRegions:
         self._reader = reader
         self._design = design
         self._confidence = confidence
+        self._answers: dict[tuple[object, ...], Opened] = {}
         self._kinds: dict[str, Callable[[Question], Opened]] = {
             "missing_variant": self._missing_variant,
             "duplicate_rows": self._duplicate_rows,
@@ -72,8 +128,12 @@ class GapRegions:
 
     def open(self, question: Question) -> Opened:
         """What the gap does to the metric. A kind without a bound leaves the metric unidentified, never untouched."""
-        answer = self._kinds.get(question.kind)
-        return answer(question) if answer else Opened(None, Region(None, None, reason=NOT_COMPUTED))
+        if question.key not in self._answers:
+            answer = self._kinds.get(question.kind)
+            self._answers[question.key] = (
+                answer(question) if answer else Opened(None, Region(None, None, reason=NOT_COMPUTED))
+            )
+        return self._answers[question.key]
 
     def _missing_variant(self, q: Question) -> Opened:
         exact = {
@@ -83,8 +143,7 @@ class GapRegions:
         return Opened(self._effect(q, "variant_from_quotes"), region)
 
     def _duplicate_rows(self, q: Question) -> Opened:
-        undone = self._effect(q, f"duplicate_rows.{q.source}")
-        return Opened(q.estimate.value if undone is None else undone, at_estimate(q.estimate))
+        return Opened(self._undone(q, f"duplicate_rows.{q.source}"), at_estimate(q.estimate))
 
     def _stale_source(self, q: Question) -> Opened:
         if q.source == "requests":
@@ -99,27 +158,32 @@ class GapRegions:
 
     def _missing_values(self, q: Question) -> Opened:
         if q.source == "requests":
-            return Opened(q.estimate.value, self._with_lost(q, q.residual))
-        high = {
-            "quotes.quoted_at": "undated_high.quotes",
-            "hires.hired_at": "undated_high.hires",
-            "hires.outcome": "unknown_outcome_high.hires",
-        }.get(f"{q.source}.{q.column}")
-        if high is not None:
+            return Opened(q.estimate.value, self._without_requests(q))
+        field = f"{q.source}.{q.column}"
+        if field in _HIGHEST_READING:
             undone = (
-                self._effect(q, f"missing_values.{q.source}.{q.column}")
-                if q.kind == "missing_values"
-                else None
+                self._undone(q, f"missing_values.{field}")
+                if (q.kind, field) == ("missing_values", "quotes.quoted_at")
+                else q.estimate.value
             )
-            return Opened(q.estimate.value if undone is None else undone, self._interval(q, REPAIRED, high))
-        if (q.source, q.column) == ("hires", "amount"):
+            return Opened(undone, self._interval(q, REPAIRED, _HIGHEST_READING[field]))
+        if field == "hires.amount":
             return Opened(
                 q.estimate.value,
                 Region(None, None, reason=NO_UPPER_LIMIT) if q.residual else at_estimate(q.estimate),
             )
         return Opened(q.estimate.value, self._rows_of_unknown_requests(q))
 
+    def _without_requests(self, q: Question) -> Region:
+        """Request rows that can't be used: those with an id are known by it, the others are only so many."""
+        if q.column == "request_id":
+            observed = self._reader.observed(q.metric, unlabelled=False)
+            return self._region(q, with_traceless(observed, q.residual))
+        return self._region(q, self._reader.with_lost(q.metric, q.source))
+
     def _conflicting_keys(self, q: Question) -> Opened:
+        if q.source == "support_tickets":
+            return Opened(q.estimate.value, self._rows_of_unknown_requests(q, counted=True))
         if q.source not in ("requests", "quotes", "hires"):
             return Opened(q.estimate.value, at_estimate(q.estimate))
         return Opened(
@@ -127,49 +191,33 @@ class GapRegions:
         )
 
     def _orphan_rows(self, q: Question) -> Opened:
+        """Requests whose rows are gone: those with an arm join it, the others any; times are unknown, counts are not."""
         if q.source == "spam_flags":
             return Opened(q.estimate.value, self._rows_of_unknown_requests(q))
-        return Opened(q.estimate.value, self._with_lost(q, 0))
+        return Opened(q.estimate.value, self._region(q, self._reader.with_lost(q.metric, q.source)))
 
     def _ratio_mismatch(self, q: Question) -> Opened:
         """The short arm lost units that left no trace: their outcomes are missing (one arm is assumed to have lost them)."""
         if q.metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
             return Opened(q.estimate.value, Region(None, None, reason=LOST_WITHOUT_TRACE))
         observed = self._reader.observed(q.metric, unlabelled=False)
-        evidence = with_missing(observed, lost_units(q.units, self._design.split))
-        return Opened(q.estimate.value, joint_region(evidence, q.treatment, self._confidence))
-
-    def _with_lost(self, q: Question, without_trace: int) -> Region:
-        """Requests whose rows are gone: those with an arm join it, the others any; times are unknown, counts are not."""
-        evidence = self._reader.with_lost(q.metric, q.source)
-        rest = evidence.unlabelled
-        known = (rest.cells.total + rest.missing if rest else 0) + sum(
-            arm.missing for arm in evidence.arms.values()
+        return Opened(
+            q.estimate.value, self._region(q, with_missing(observed, lost_units(q.units, self._design.split)))
         )
-        if (
-            rest is not None
-            and without_trace > known
-            and q.metric.kind not in (MetricKind.MEAN, MetricKind.RATIO)
-        ):
-            evidence = replace(
-                evidence, unlabelled=replace(rest, missing=rest.missing + without_trace - known)
-            )
-        if known == 0 and without_trace == 0:
+
+    def _rows_of_unknown_requests(self, q: Question, *, counted: bool = False) -> Region:
+        """Child rows that may belong to any request: all of them to one arm, or all to the other (the orphan bound)."""
+        if q.residual and not can_count(metric_definitions()[q.metric.name], q.source):
+            return Region(None, None, reason=NO_UPPER_LIMIT)
+        rows = UnknownRows(q.source, q.residual, counted)
+        observed = self._reader.observed(q.metric, unlabelled=False)
+        return _around(self._region(q, with_unknown_rows(observed, rows)), q.estimate)
+
+    def _region(self, q: Question, evidence: MetricEvidence) -> Region:
+        """The region of the evidence, the estimate itself where nothing in it is open."""
+        if is_closed(evidence, self._reader.observed(q.metric, unlabelled=False)):
             return at_estimate(q.estimate)
         return joint_region(evidence, q.treatment, self._confidence)
-
-    def _rows_of_unknown_requests(self, q: Question) -> Region:
-        """Child rows that may belong to any request: all of them to one arm, or all to the other (the orphan bound)."""
-        if q.residual == 0:
-            return at_estimate(q.estimate)
-        if q.metric.kind is MetricKind.QUANTILE:
-            return Region(None, None, reason="unidentified: the rows' requests are not known")
-        low = {arm: self._reader.moments(q.metric.name, arm) for arm in self._arms(q)}
-        high = {arm: _plus_rows(moments, q.residual, q.metric) for arm, moments in low.items()}
-        return _around(
-            interval_region(low, high, q.metric, q.treatment, self._design.control, self._confidence),
-            q.estimate,
-        )
 
     def _interval(self, q: Question, low: str, high: str) -> Region:
         """Every request between two readings of it."""
@@ -198,6 +246,15 @@ class GapRegions:
         deff = design_effect(moments, self._design.clustered)
         return QuantileArm(np.inf if value is None else value, self._reader.cells(q.metric.name, arm), deff)
 
+    def _undone(self, q: Question, reading: str) -> float | None:
+        """The effect with a repair undone; the estimate where the repair does not concern the metric."""
+        is_quantile = q.metric.kind is MetricKind.QUANTILE
+        if is_quantile and not any(
+            self._reader.has_reading(q.metric.name, a, reading) for a in self._arms(q)
+        ):
+            return q.estimate.value
+        return self._effect(q, reading)
+
     def _effect(self, q: Question, reading: str) -> float | None:
         """The effect under another reading; None where that reading does not concern the metric."""
         levels = [self._level(q, arm, reading) for arm in self._arms(q)]
@@ -213,7 +270,7 @@ class GapRegions:
         return q.treatment, self._design.control
 
 
-def lost_units(units: dict[str, int], split: dict[str, float]) -> dict[str, int]:
+def lost_units(units: Mapping[str, int], split: Mapping[str, float]) -> dict[str, int]:
     """Units the short arms must have lost, arm → M = n_C·π/(1−π) − n_T + 2.576·√N (GAPS.md §2), against the fullest arm."""
     weighted = {arm: share for arm, share in split.items() if share > 0}
     fullest = max(weighted, key=lambda arm: units.get(arm, 0) / weighted[arm])
@@ -224,14 +281,6 @@ def lost_units(units: dict[str, int], split: dict[str, float]) -> dict[str, int]
         for arm, share in weighted.items()
         if arm != fullest
     }
-
-
-def _plus_rows(moments: Moments, rows: int, metric: Metric) -> Moments:
-    """Moments with extra child rows: "at least one" gains a request for each, a count gains the row itself."""
-    if metric.kind is MetricKind.SHARE:
-        gained = min(moments.n - moments.y, rows)
-        return replace(moments, y=moments.y + gained, yy=moments.yy + gained, yd=moments.yd + gained)
-    return replace(moments, y=moments.y + rows, yy=moments.yy + rows, yd=moments.yd + rows)
 
 
 def _around(region: Region, found: Estimate) -> Region:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
+from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.engines.inspection import SourceStatus, one_line
@@ -20,38 +21,55 @@ _KIND = "not_evaluated"
 def unevaluated_gaps(
     config: PlumblineConfig, build: WarehouseBuild, checks: Iterable[CheckResult], found: RunAssessment
 ) -> tuple[Gap, ...]:
-    """One gap per model that broke and per table whose checks could not run, unless its source is a gap already."""
+    """One gap per model that broke and per table or column whose checks could not run, at its worst severity.
+
+    What can't be checked because a source or column is not there is no gap of its own: that one is a gap already.
+    """
     known = {gap.gap_id for gap in found.gaps}
     gaps: dict[str, Gap] = {}
-    for gap in (*_broken_models(build), *_errored_checks(config, build, checks, found)):
-        if gap.gap_id not in known:
-            gaps.setdefault(gap.gap_id, gap)
+    for gap in (*_broken_models(build), *_unchecked(config, build, checks, found)):
+        worse = gap.gap_id not in gaps or gap.severity.rank > gaps[gap.gap_id].severity.rank
+        if gap.gap_id not in known and worse:
+            gaps[gap.gap_id] = gap
     return tuple(gaps.values())
 
 
 def _broken_models(build: WarehouseBuild) -> Iterator[Gap]:
     """Our own failure: nothing built on it can be trusted, so it blocks whatever the brief says."""
     for node in build.result.broken:
-        yield _gap(
-            node.name, None, f"{node.name} could not be built: {one_line(node.message)}", Severity.BLOCKER
-        )
+        model = (node.attached_node or node.name).rpartition(".")[2]
+        what = "could not be built" if model == node.name else f"breaks its invariant {node.name}"
+        yield _gap(model, None, f"{model} {what}: {one_line(node.message)}", Severity.BLOCKER)
     if build.result.error:
         yield _gap("dbt", None, f"dbt could not run: {one_line(build.result.error)}", Severity.BLOCKER)
 
 
-def _errored_checks(
+def _unchecked(
     config: PlumblineConfig, build: WarehouseBuild, checks: Iterable[CheckResult], found: RunAssessment
 ) -> Iterator[Gap]:
-    unread = {i.name for i in build.inspections.values() if i.status is not SourceStatus.OK}
+    """Checks that could not run, and those whose failing says that there is nothing to evaluate, or nothing sound."""
+    absent = _absent(build)
     demanded = {d.rule.metric for e in found.experiments for d in e.demands}
     for check in checks:
-        if check.status is not CheckStatus.ERROR or check.table in unread:
+        failed = check.status is CheckStatus.FAILED and check.gap_kind == _KIND
+        if not (failed or check.status is CheckStatus.ERROR) or absent & {check.table, *check.rests_on}:
             continue
         blocks = bool(demanded & set(check.affects))
         severity = Severity.BLOCKER if blocks else Severity.INFO if config.briefs else Severity.MEDIUM
-        yield _gap(
-            check.table, check.column, f"{check.expectation} on {check.table}: {check.message}", severity
-        )
+        column = None if check.rows_total == 0 else check.gap_column
+        yield _gap(check.table, column, f"{check.expectation} on {check.table}: {check.message}", severity)
+
+
+def _absent(build: WarehouseBuild) -> frozenset[str]:
+    """What a finding says is not there: sources, "source.column"; a source too where it lacks a column it can't do without."""
+    unread = {name for name, i in build.inspections.items() if i.status is not SourceStatus.OK}
+    changed = {(f.source, f.column or "") for f in build.mapping.findings if f.kind == "schema_change"}
+    required = {(name, c.name) for name, spec in source_specs().items() for c in spec.columns if c.required}
+    return frozenset(
+        unread
+        | {f"{source}.{column}" for source, column in changed}
+        | {source for source, _ in changed & required}
+    )
 
 
 def _gap(table: str, column: str | None, description: str, severity: Severity) -> Gap:

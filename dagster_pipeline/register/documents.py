@@ -152,20 +152,17 @@ def check_document(registered: RegisteredCheck) -> Json:
 
 
 def link_checks(checks: Sequence[CheckResult], gaps: Sequence[Gap]) -> tuple[RegisteredCheck, ...]:
-    """Ties every check to the gap of its kind on its table and column, or else the only one on its table."""
+    """Ties every check to the gap of its kind on its table and column, or to one about the whole table."""
     return tuple(RegisteredCheck(check, _gap_of(check, gaps)) for check in checks)
 
 
 def _gap_of(check: CheckResult, gaps: Sequence[Gap]) -> str | None:
-    """A check that could not run is evidence of ``not_evaluated``, not of what it would have looked for."""
-    kind = "not_evaluated" if check.status.value == "error" else check.gap_kind
-    on_table = [
-        gap
-        for gap in gaps
-        if gap.kind == kind and gap.table == check.table and gap.status is not GapStatus.RESOLVED
-    ]
-    exact = [gap for gap in on_table if gap.column == check.column]
-    for candidates in (exact, on_table):
-        if len(candidates) == 1:
-            return candidates[0].gap_id
+    """A check that could not run is evidence of ``not_evaluated``, or of the column that is gone, not of what it looks for."""
+    kinds = ("not_evaluated", "schema_change") if check.status.value == "error" else (check.gap_kind,)
+    column = check.gap_column or check.column
+    for kind, wanted in ((kind, wanted) for kind in kinds for wanted in (column, None)):
+        found = [gap for gap in gaps if (gap.kind, gap.table, gap.column) == (kind, check.table, wanted)]
+        unresolved = [gap.gap_id for gap in found if gap.status is not GapStatus.RESOLVED]
+        if len(unresolved) == 1:
+            return unresolved[0]
     return None

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.gaps.kinds import measured_from
 from dagster_pipeline.gaps.model import Gap, GapStatus
 
 NOT_EVALUATED = "not_evaluated"
@@ -40,19 +41,19 @@ class GapEvent:
 class Evaluation:
     """What a run was able to look at; only what was looked at can be found to be gone.
 
-    ``kinds`` are the gap kinds whose measurement ran to its end, ``unread_tables`` the sources whose rows
-    could not be read, ``experiments`` the ones analysed (None: all there are).
+    ``kinds`` are the gap kinds whose measurement ran to its end, ``unread`` the sources and "source.column" names
+    that could not be read, ``experiments`` the ones analysed (None: all there are).
     """
 
     kinds: frozenset[str]
-    unread_tables: frozenset[str] = field(default=frozenset())
+    unread: frozenset[str] = field(default=frozenset())
     experiments: frozenset[str] | None = None
 
     def covers(self, gap: Gap) -> bool:
         """True where this run would have found the gap again, were it still there."""
         if gap.kind != NOT_EVALUATED and gap.kind not in self.kinds:
             return False
-        if gap.table is not None and gap.table in self.unread_tables:
+        if gap.table is not None and self.unread & measured_from(gap.kind, gap.table, gap.column):
             return False
         return gap.experiment is None or self.experiments is None or gap.experiment in self.experiments
 

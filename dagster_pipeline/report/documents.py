@@ -73,7 +73,7 @@ def metrics_document(report: RunReport) -> Json:
 
 def _place(row: LevelRow | EffectRow) -> Json:
     segment = {} if row.segment is None else {"segment": row.segment}
-    return {"experiment": row.experiment, **segment, "metric": row.metric, "variant": row.variant}
+    return {"experiment": row.experiment or None, **segment, "metric": row.metric, "variant": row.variant}
 
 
 def _level(row: LevelRow) -> Json:

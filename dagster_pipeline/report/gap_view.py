@@ -46,7 +46,7 @@ class BiasView:
 
 @dataclass(frozen=True)
 class GapView:
-    """One row of the register; all figures written out."""
+    """One row of the register; all figures written out. ``deciding`` is the bias that changes the answer first."""
 
     gap_id: str
     severity: Mark
@@ -63,6 +63,7 @@ class GapView:
     arms: tuple[ArmShare, ...]
     differential: bool
     biases: tuple[BiasView, ...]
+    deciding: BiasView | None
     headroom: str
     mitigation: str
     residual_risk: str
@@ -94,6 +95,7 @@ def _gap(gap: Gap, report: RunReport) -> GapView:
         arms=_arms(gap.by_variant),
         differential=gap.differential,
         biases=tuple(_bias(impact, report) for impact in deciding[:_MOST_BIASES]),
+        deciding=_bias(_first_to_flip(deciding), report) if deciding else None,
         headroom=_headroom(deciding),
         mitigation=visible(gap.mitigation),
         residual_risk=visible(gap.residual_risk),
@@ -126,6 +128,12 @@ def _deciding(gap: Gap, report: RunReport) -> list[Impact]:
     if metrics:
         return [impact for impact in gap.metrics if impact.metric in metrics]
     return [impact for impact in gap.metrics if impact.direction is not Direction.NONE]
+
+
+def _first_to_flip(impacts: Sequence[Impact]) -> Impact:
+    """The impact with the smallest δ*, the first where none has one."""
+    known = [impact for impact in impacts if impact.delta_star is not None]
+    return min(known, key=lambda impact: impact.delta_star or 0.0, default=impacts[0])
 
 
 def _headroom(impacts: Sequence[Impact]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from rich.text import Text
 from dagster_pipeline.report import format as fmt
 from dagster_pipeline.report.decision_view import CriterionView, DecisionView
 from dagster_pipeline.report.escape import visible
-from dagster_pipeline.report.gap_view import BiasView, GapView
+from dagster_pipeline.report.gap_view import GapView
 from dagster_pipeline.report.model import RunReport
 from dagster_pipeline.report.page import page
-from dagster_pipeline.report.words import Mark
+from dagster_pipeline.report.words import Mark, kind_title, plural
 
 # Every value is put into a Text, which reads no markup; only these styles are ours.
 _STYLES = {
@@ -29,6 +30,9 @@ _STYLES = {
     "info": "dim",
 }
 _MOST_NOTES = 8
+_TITLE, _PLACE, _LABEL, _DESCRIPTION = 30, 48, 48, 120  # characters: what keeps a gap to four lines
+_GAP_KIND = re.compile(r"\bgap-[0-9a-f]{12} \((\w+), ")
+_GAP_ID = re.compile(r"\b([Gg])ap gap-[0-9a-f]{12}\b")
 
 
 def render_register(report: RunReport, output: Path | None = None) -> Group:
@@ -47,16 +51,16 @@ def render_register(report: RunReport, output: Path | None = None) -> Group:
 
 
 def _register(gaps: Sequence[GapView]) -> Table:
-    table = Table(title="Gap register", title_justify="left", title_style="bold", header_style="dim")
+    """A gap is one row of few lines: what it is, what it does to the metric that decides, when the answer changes."""
+    table = Table(
+        title="Gap register", title_justify="left", title_style="bold", header_style="dim", expand=True
+    )
     table.add_column("Severity", no_wrap=True)
-    table.add_column("Gap", ratio=3)
-    table.add_column("Affected → left", no_wrap=True)
-    table.add_column("What it does to the decision", ratio=3)
-    table.add_column("Answer changes at", ratio=1)
+    table.add_column("Gap", ratio=4, overflow="fold")
+    table.add_column("Affected", no_wrap=True)
+    table.add_column("What it does to the decision", ratio=7)
     for gap in gaps:
-        table.add_row(
-            _mark(gap.severity), _name(gap), _affected(gap), _biases(gap.biases), Text(gap.headroom)
-        )
+        table.add_row(_mark(gap.severity), _name(gap), _affected(gap), _effect(gap))
     return table
 
 
@@ -66,17 +70,34 @@ def _mark(mark: Mark) -> Text:
 
 def _name(gap: GapView) -> Text:
     status = f" ({gap.status})" if gap.status else ""
-    return Text.assemble((gap.title, "bold"), f" {gap.place}{status}\n", (gap.description, "dim"))
+    return Text.assemble((_short(gap.title, _TITLE), "bold"), f"\n{_short(gap.place, _PLACE)}{status}")
 
 
 def _affected(gap: GapView) -> Text:
-    differs = "\n≠ differs by arm" if gap.differential else ""
-    return Text.assemble(f"{gap.affected} → {gap.residual}", (differs, "red"))
+    left = "" if gap.residual == fmt.ABSENT else f"\n{gap.residual} left"
+    differs = "\n≠ by arm" if gap.differential else ""
+    return Text.assemble(f"{gap.affected}{left}", (differs, "red"))
 
 
-def _biases(biases: Sequence[BiasView]) -> Text:
-    lines = [f"{bias.label}: {bias.mark.word} {bias.size}" for bias in biases]
-    return Text("\n".join(lines) or fmt.ABSENT)
+def _effect(gap: GapView) -> Text:
+    """The bias on the one metric whose answer changes first, and where it does."""
+    if not gap.biases:
+        return Text(_short(gap.description, _DESCRIPTION))
+    bias = gap.deciding or gap.biases[0]
+    others = len({other.label for other in gap.biases} - {bias.label})
+    more = f" (+{plural(others, 'metric')})" if others else ""
+    size = f"{_short(bias.label, _LABEL)}: {bias.mark.word} {bias.size}{more}\n"
+    return Text.assemble(size, (_when(gap.headroom), "dim"))
+
+
+def _when(headroom: str) -> str:
+    """What it takes, as a phrase: "cannot change it" and its like say all themselves."""
+    return f"Answer changes at {headroom}" if headroom[:1].isdigit() else headroom[:1].upper() + headroom[1:]
+
+
+def _short(text: str, longest: int) -> str:
+    """One place in the table; the whole text is in the report."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _notes(notes: Sequence[GapView]) -> Iterator[RenderableType]:
@@ -94,9 +115,15 @@ def _decision(decision: DecisionView) -> Iterator[RenderableType]:
     )
     yield Text(f"  {decision.headline}", style="bold")
     for reason in (*decision.reasons, *((f"Allowed: {decision.limits}.",) if decision.limits else ())):
-        yield Text(f"  · {reason}")
+        yield Text(f"  · {_without_ids(reason)}")
     if decision.criteria:
         yield _criteria(decision.criteria)
+
+
+def _without_ids(reason: str) -> str:
+    """A person reads what the gap is; its id, for `plumbline gaps show`, is in verdict.json and `gaps list`."""
+    named = _GAP_KIND.sub(lambda found: f"({kind_title(found[1])}, ", reason)
+    return _GAP_ID.sub(lambda found: "A gap" if found[1] == "G" else "a gap", named)
 
 
 def _criteria(criteria: Sequence[CriterionView]) -> Table:

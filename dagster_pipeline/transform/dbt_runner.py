@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,7 +61,7 @@ class DbtProjectRunner:
         arguments = [
             "build",
             "--vars",
-            json.dumps({"plumbline": variables}),
+            vars_argument({"plumbline": variables}),
             "--exclude-resource-type",
             "unit_test",
         ]
@@ -84,6 +85,20 @@ class DbtProjectRunner:
                 return dbtRunner(**runner).invoke([*arguments, *common])
             finally:
                 _close_database()
+
+
+def vars_argument(variables: Mapping[str, Any]) -> str:
+    """The variables as dbt's ``--vars`` takes them: JSON that is YAML too.
+
+    YAML knows no pairs of surrogates and refuses bare control characters, so all but ASCII is written in its eight
+    digits. A lone surrogate, which is no character, becomes the replacement character.
+    """
+    return re.sub(r"[^\x20-\x7e]", _escaped, json.dumps(variables, ensure_ascii=False))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\U{0xFFFD if 0xD800 <= code <= 0xDFFF else code:08x}"
 
 
 def _close_database() -> None:

@@ -107,6 +107,7 @@ def _source(config: PlumblineConfig, found: SourceInspection) -> dict[str, Any]:
         "columns": {
             logical: {"name": physical, "type": found.physical_columns[physical]}
             for logical, physical in found.columns.items()
+            if not type_problem(found, logical)
         },
         "timezone": source.timezone,
         "where": source.where,
@@ -165,12 +166,9 @@ def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterat
         hint = f"; the source has {', '.join(near)}" if near else ""
         note = f"mapped to {mapped[logical]!r}, which the source does not have{hint}"
         yield Finding("schema_change", found.name, logical, note, expected=False)
-    types = {c.name: c.data_type for c in source_specs()[found.name].columns}
-    for logical, physical in found.columns.items():
-        kind = found.physical_columns[physical]
-        if not _is_readable(types[logical], kind):
-            note = f"mapped to {physical!r}, a {kind}, which can not be read as a {types[logical]}"
-            yield Finding("schema_change", found.name, logical, note, expected=False)
+    for logical in found.columns:
+        if problem := type_problem(found, logical):
+            yield Finding("schema_change", found.name, logical, problem, expected=False)
     needed = {name for metric in metric_definitions().values() for name in columns_of(metric)}
     for column in source_specs()[found.name].columns:
         if column.name not in mapped and f"{found.name}.{column.name}" in needed:
@@ -179,14 +177,26 @@ def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterat
             )
 
 
+def type_problem(found: SourceInspection, logical: str) -> str:
+    """Why a column that is there can't be used, "" where it can: what no value can be read of is as good as absent."""
+    spec, physical = source_specs()[found.name].column(logical), found.columns[logical]
+    kind = found.physical_columns[physical]
+    if spec is None or _is_readable(spec.data_type, kind):
+        return ""
+    return f"mapped to {physical!r}, a {kind}, which can not be read as a {spec.data_type}"
+
+
 _NUMBERS = (
     "TINYINT",
     "SMALLINT",
     "INT",
     "BIGINT",
     "HUGEINT",
-    "UINT",
+    "UHUGEINT",
     "UBIGINT",
+    "UINTEGER",
+    "USMALLINT",
+    "UTINYINT",
     "DECIMAL",
     "DOUBLE",
     "FLOAT",
@@ -200,13 +210,13 @@ _TIMES = ("TIMESTAMP", "DATE", "DATETIME")
 def _is_readable(data_type: str, physical_type: str) -> bool:
     """Whether values of a physical type can be read as a logical one at all."""
     kind = physical_type.upper()
-    number = any(kind.startswith(n) or (n == "INT" and "INT" in kind) for n in _NUMBERS)
-    text = kind.startswith(_TEXTS)
+    number = kind.startswith(_NUMBERS) and kind != "INTERVAL" and "[" not in kind
+    text = kind.startswith(_TEXTS) and "[" not in kind
     if data_type == "text":
         return "[" not in kind and not kind.startswith(("STRUCT", "MAP", "BLOB"))
     if data_type == "double":
         return number or text
-    return number or text or kind.startswith(_TIMES)
+    return number or text or (kind.startswith(_TIMES) and "[" not in kind)
 
 
 def _instant(moment: datetime) -> str:

@@ -92,60 +92,65 @@
   {{ return(experiments_mapping() | rejectattr('unit', 'equalto', 'request') | list | length > 0) }}
 {% endmacro %}
 
-{# Rows of one reading: experiment_requests with the reading's columns, one row per request (or per copy, by weight). #}
-{% macro reading_rows(reading, segment, relation) %}
-  {%- set swap = reading.get('swap') or {} %}
-    select
-        experiment_id,
-        {{ segment_of(segment) }} as segment,
-        {{ reading.get('variant') or 'variant' }} as variant,
-        unit_id,
-        {{ reading.get('weight') or '1' }} as weight,
-        {%- for c in request_columns() %}
-        {{ swap.get(c) or c }}{{ ' as ' ~ c if c in swap }},
-        {%- endfor %}
-        {%- for m in metrics_mapping() %}
-        observed_seconds__{{ m.name }},
-        is_mature__{{ m.name }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ relation }}
-{% endmacro %}
-
 {# Value of a metric for one request under a reading: what is not known yet is filled at its lowest or highest. #}
 {% macro metric_value(m, reading) %}
   {%- if m.kind == 'quantile' -%} 0
-  {%- elif reading.get('fill') == 'high' and m.kind == 'share' -%} case when is_mature__{{ m.name }} then ({{ m.y }}) else 1 end
-  {%- else -%} ({{ m.y }}) {%- endif -%}
+  {%- elif reading.get('fill') == 'high' and m.kind == 'share' -%} case when is_mature__{{ m.name }} then ({{ at_reading(m.y, reading) }}) else 1 end
+  {%- else -%} ({{ at_reading(m.y, reading) }}) {%- endif -%}
 {% endmacro %}
 
-{% macro metric_sums(reading, segment, relation) %}
-  {%- set metrics = metrics_mapping() %}
+{# Names of the metrics whose sums a reading changes; all of them where it changes who counts, or how often. #}
+{% macro summed_metrics(reading) %}
+  {% set found = [] %}
+  {% set plain = not (reading.get('everyone') or reading.get('weight') or reading.get('variant')) and reading.get('swap') %}
+  {% for m in metrics_mapping() %}
+    {% set swapped = m.kind != 'quantile' and (at_reading(m.y, reading) != m.y or at_reading(m.d or '', reading) != (m.d or '')) %}
+    {% if swapped or not plain %}{% do found.append(m.name) %}{% endif %}
+  {% endfor %}
+  {{ return(found) }}
+{% endmacro %}
+
+{# Sums over randomization units of the metrics named in `summed`, null for the others. Grain: experiment × segment × variant. #}
+{% macro metric_sums(reading, segment, relation, summed) %}
+  {%- set is_single = not is_clustered() and not reading.get('weight') %}
   select
-      experiment_id,
       {{ text_literal(reading.name) }} as reading,
+      experiment_id,
       segment,
       variant
-      {%- for m in metrics %}{% set k = loop.index %},
-      sum(case when n_{{ k }} > 0 then 1 else 0 end) as units_{{ k }}, sum(n_{{ k }}) as n_{{ k }},
-      sum(y_{{ k }}) as y_{{ k }}, sum(d_{{ k }}) as d_{{ k }}, sum(y_{{ k }} * y_{{ k }}) as yy_{{ k }},
-      sum(d_{{ k }} * d_{{ k }}) as dd_{{ k }}, sum(y_{{ k }} * d_{{ k }}) as yd_{{ k }}
-      {%- endfor %}
+      {%- for m in metrics_mapping() %}{% set k = m.name %}
+      {%- if k in summed %}
+      {#- Where a unit is one request, 0 and 1 are their own squares and each denominator is 1: fewer sums to form. #}
+      {%- set n = 'sum(n__' ~ k ~ ')' %}{% set y = 'sum(y__' ~ k ~ ')' %}{% set is_one = is_single and not m.d %},
+      {{ n if is_single else 'sum(case when n__' ~ k ~ ' > 0 then 1 else 0 end)' }} as units__{{ k }}, {{ n }} as n__{{ k }},
+      {{ y }} as y__{{ k }}, {{ n if is_one else 'sum(d__' ~ k ~ ')' }} as d__{{ k }},
+      {{ y if is_one and m.kind in ('share', 'quantile') else 'sum(y__' ~ k ~ ' * y__' ~ k ~ ')' }} as yy__{{ k }},
+      {{ n if is_one else 'sum(d__' ~ k ~ ' * d__' ~ k ~ ')' }} as dd__{{ k }},
+      {{ y if is_one else 'sum(y__' ~ k ~ ' * d__' ~ k ~ ')' }} as yd__{{ k }}
+      {%- else %},
+      null as units__{{ k }}, null as n__{{ k }}, null as y__{{ k }}, null as d__{{ k }}, null as yy__{{ k }}, null as dd__{{ k }}, null as yd__{{ k }}
+      {%- endif %}{%- endfor %}
   from (
       {%- if is_clustered() %}
       select experiment_id, segment, variant, unit_id
-          {%- for m in metrics %}{% set k = loop.index %},
-          sum(n_{{ k }}) as n_{{ k }}, sum(y_{{ k }}) as y_{{ k }}, sum(d_{{ k }}) as d_{{ k }}
+          {%- for m in metrics_mapping() if m.name in summed %}{% set k = m.name %},
+          sum(n__{{ k }}) as n__{{ k }}, sum(y__{{ k }}) as y__{{ k }}, sum(d__{{ k }}) as d__{{ k }}
           {%- endfor %}
       from (
       {%- endif %}
-      select experiment_id, segment, variant, unit_id
-          {%- for m in metrics %}{% set k = loop.index %}
+      {%- set weight = reading.get('weight') or '1' %}
+      select
+          experiment_id,
+          {{ segment_of(segment) }} as segment,
+          {{ reading.get('variant') or 'variant' }} as variant,
+          unit_id
+          {%- for m in metrics_mapping() if m.name in summed %}{% set k = m.name %}
           {%- set counts = 'true' if reading.get('everyone') else 'is_mature__' ~ m.name %},
-          case when {{ counts }} then weight else 0 end as n_{{ k }},
-          cast(case when {{ counts }} then weight * {{ metric_value(m, reading) }} else 0 end as {{ sql_type('double') }}) as y_{{ k }},
-          cast(case when {{ counts }} then weight * {{ '(' ~ m.d ~ ')' if m.d else '1' }} else 0 end as {{ sql_type('double') }}) as d_{{ k }}
+          case when {{ counts }} then {{ weight }} else 0 end as n__{{ k }},
+          cast(case when {{ counts }} then {{ weight }} * {{ metric_value(m, reading) }} else 0 end as {{ sql_type('double') }}) as y__{{ k }},
+          cast(case when {{ counts }} then {{ weight }} * {{ '(' ~ at_reading(m.d, reading) ~ ')' if m.d else '1' }} else 0 end as {{ sql_type('double') }}) as d__{{ k }}
           {%- endfor %}
-      from ({{ reading_rows(reading, segment, relation) }}) as reading_rows
+      from {{ relation }}
       {%- if is_clustered() %}
       ) as request_values
       group by experiment_id, segment, variant, unit_id

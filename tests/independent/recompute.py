@@ -3,7 +3,8 @@
 Written from the text of the definitions alone and sharing no line with the dbt models, so that a mistake
 would have to be made twice to go unseen. Full copies and re-sent quotes go out, one row is kept per key.
 Where the text leaves room: a quote or hire without any usable time is not "dated ≤ as_of" and does not count;
-a quote dated before its request is no quote "≤ 24 h" of it; a variant outside the split is unknown.
+a quote dated before its request is no quote "≤ 24 h" of it; a variant outside the split is unknown; an
+assignment without a time still assigns, but comes last.
 
 By hand: ``python -m tests.independent.recompute path/to/plumbline.yml``
 """
@@ -157,15 +158,15 @@ def _label(con: duckdb.DuckDBPyConnection, design: Mapping[str, Any]) -> None:
         create table cohort as
         with assigned as (
             select entity_id, variant, assigned_at from assignments, clock
-            where experiment_id = $id and variant is not null and assigned_at <= as_of
+            where experiment_id = $id and variant is not null and coalesce(assigned_at, as_of) <= as_of
         ),
         first_assigned as (
             select
                 entity_id,
                 case when count(distinct variant) = 1 then min(variant) else 'unknown' end as variant
             from assigned
-            where (entity_id, assigned_at) in (
-                select (entity_id, min(assigned_at)) from assigned group by entity_id
+            where (entity_id, coalesce(assigned_at, 'infinity')) in (
+                select (entity_id, min(coalesce(assigned_at, 'infinity'))) from assigned group by entity_id
             )
             group by entity_id
         ),

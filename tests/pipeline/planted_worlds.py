@@ -61,13 +61,19 @@ LAGS = {
     "spam_flags": timedelta(days=6),
 }
 # Assignments end with the experiment's window, eight days before the clock.
-ALLOWED = {"assignments": "6d", "support_tickets": "4d", "spam_flags": "4d", "hires": "36h"}
+ALLOWED = {"assignments": "9d", "support_tickets": "4d", "spam_flags": "4d", "hires": "36h"}
 
 
 def every_source_has_a_freshness(config: Config) -> None:
     """Freshness on every source: those that are sparse, or end with the window, may lag longer."""
     for name in (*LAGS, "assignments"):
         config["sources"][name]["freshness"] = ALLOWED.get(name, "24h")
+
+
+def impatient(config: Config) -> None:
+    """The same, with less patience for assignments than they need."""
+    every_source_has_a_freshness(config)
+    config["sources"]["assignments"]["freshness"] = "6d"
 
 
 def filtered(config: Config) -> None:
@@ -157,11 +163,16 @@ WORLDS = {
         WorldSpec(requests=SMALL, seed=13), Faults(orphans={"quotes": 0.02}, dangling=DANGLING), edit_config=filtered
     ),
     "stale": Planned(
-        WorldSpec(requests=SMALL, seed=14), Faults(srm=0.2, stale=LAGS), edit_config=every_source_has_a_freshness
+        WorldSpec(requests=SMALL, seed=14), Faults(srm=0.2, stale=LAGS), edit_config=impatient
     ),
     "unlabelled": Planned(
         WorldSpec(requests=SMALL, seed=15),
-        Faults(missing_quote_variant=0.18, missing_assignment=0.06, recovered_assignment=0.05),
+        Faults(
+            missing_quote_variant=0.18,
+            missing_assignment=0.06,
+            recovered_assignment=0.05,
+            future={"quotes": 0.02, "hires": 0.03, "support_tickets": 0.05, "quote_events": 0.02},
+        ),
     ),
     "unreadable": Planned(
         WorldSpec(requests=SMALL, seed=16),

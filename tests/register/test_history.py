@@ -94,7 +94,7 @@ def test_a_gap_that_comes_back_is_reopened_under_its_old_id_and_date():
     "evaluation",
     [
         Evaluation(frozenset({"orphan_rows"})),
-        Evaluation(frozenset({"missing_values"}), unread_tables=frozenset({"quotes"})),
+        Evaluation(frozenset({"missing_values"}), unread=frozenset({"quotes"})),
         Evaluation(frozenset({"missing_values"}), experiments=frozenset({"other"})),
     ],
     ids=["its model failed", "its table could not be read", "its experiment was not analysed"],
@@ -112,7 +112,7 @@ def test_a_gap_whose_check_could_not_run_stays_open_and_says_so_once(evaluation)
 
 def test_not_evaluated_itself_is_resolved_once_its_table_is_read_again():
     before = run([], [a_gap("not_evaluated", "hires", None)], FIRST).gaps
-    unread = Evaluation(EVERYTHING.kinds, unread_tables=frozenset({"hires"}))
+    unread = Evaluation(EVERYTHING.kinds, unread=frozenset({"hires"}))
     assert run(before, [], SECOND, unread).gaps[0].status is GapStatus.OPEN
     assert run(before, [], SECOND).gaps[0].status is GapStatus.RESOLVED
 

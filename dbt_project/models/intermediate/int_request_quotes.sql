@@ -24,18 +24,18 @@ final as (
 
     select
         request_id,
-        sum(case when is_counted and is_single then 1 else 0 end) as n_quotes,
-        sum(case when is_counted and not is_conflict then 1 else 0 end) as n_quotes_with_duplicates,
-        sum(case when is_counted and is_single and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h,
-        sum(case when is_counted and not is_conflict and seconds_after_request between 0 and 86400 then 1 else 0 end) as n_quotes_24h_with_duplicates,
+        cast(sum(case when is_counted and is_single then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes,
+        cast(sum(case when is_counted and not is_conflict then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_with_duplicates,
+        cast(sum(case when is_counted and is_single and seconds_after_request between 0 and 86400 then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_24h,
+        cast(sum(case when is_counted and not is_conflict and seconds_after_request between 0 and 86400 then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_24h_with_duplicates,
         min(case when is_counted and is_single and seconds_after_request >= 0 then seconds_after_request end) as first_quote_seconds,
-        sum(case when is_undated and is_single then 1 else 0 end) as n_undated_quotes,
-        sum(case when is_contested and not is_conflict then 1 else 0 end) as n_contested_quotes,
+        cast(sum(case when is_undated and is_single then 1 else 0 end) as {{ sql_type('bigint') }}) as n_undated_quotes,
+        cast(sum(case when is_contested and not is_conflict then 1 else 0 end) as {{ sql_type('bigint') }}) as n_contested_quotes,
         min(case when is_counted and is_single and not is_repaired_from_log and seconds_after_request >= 0
             then seconds_after_request end) as first_quote_seconds_without_log,
-        sum(case when is_counted and is_single and not is_repaired_from_log then 1 else 0 end) as n_quotes_without_log,
-        sum(case when is_counted and is_single and not is_repaired_from_log and seconds_after_request between 0 and 86400
-            then 1 else 0 end) as n_quotes_24h_without_log,
+        cast(sum(case when is_counted and is_single and not is_repaired_from_log then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_without_log,
+        cast(sum(case when is_counted and is_single and not is_repaired_from_log and seconds_after_request between 0 and 86400
+            then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_24h_without_log,
         min(case when is_carrier then variant end) as lowest_variant,
         max(case when is_carrier then variant end) as highest_variant
     from dated

@@ -4,12 +4,13 @@
     'assignments': ref('int_assignments'), 'quote_events': ref('int_quote_events'), 'messages': ref('int_messages'),
     'support_tickets': ref('int_support_tickets'), 'spam_flags': ref('int_spam_flags')} -%}
 {%- set variants = ref('int_request_variants') -%}
+{%- set lost = ref('int_lost_requests') -%}
 {%- set ids = experiments_mapping() | map(attribute='id') | list or [none] -%}
 {%- set rows = [] -%}
 with
 {%- for source in flagged if is_mapped(source) %}{% for id in ids %}{% set relation = 'sums_' ~ source ~ '_' ~ loop.index %}
 {{ relation }} as (
-    {{ defect_sums(source, flagged[source], variants, id) }}
+    {{ defect_sums(source, flagged[source], variants, lost, id) }}
 ),
 {%- for c in content_columns(source) %}
 {%- if c.name.endswith('_unreadable') %}

@@ -22,10 +22,12 @@ final as (
         nullif({{ percentile_disc('y', m.quantile) }}, {{ infinite() }}) as quantile_value
     from (
         select
-            reading_rows.experiment_id, reading_rows.segment, reading_rows.variant,
-            cast(coalesce(({{ m.y }}), {% if p.reading.get('fill') == 'low' -%} observed_seconds__{{ m.name }}, {% endif -%} {{ infinite() }}) as {{ sql_type('double') }}) as y
-        from ({{ reading_rows(p.reading, p.segment, relation) }}) as reading_rows
-        {% if p.reading.get('weight') -%} inner join copies on copies.n <= reading_rows.weight {%- endif %}
+            experiment_id,
+            {{ segment_of(p.segment) }} as segment,
+            {{ p.reading.get('variant') or 'variant' }} as variant,
+            cast(coalesce(({{ at_reading(m.y, p.reading) }}), {% if p.reading.get('fill') == 'low' -%} observed_seconds__{{ m.name }}, {% endif -%} {{ infinite() }}) as {{ sql_type('double') }}) as y
+        from {{ relation }}
+        {% if p.reading.get('weight') -%} inner join copies on copies.n <= {{ p.reading.weight }} {%- endif %}
         {% if not p.reading.get('everyone') -%} where is_mature__{{ m.name }} {%- endif %}
     ) as outcomes
     group by experiment_id, segment, variant

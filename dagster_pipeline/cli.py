@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -212,6 +213,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.exceptions.Exit as ending:
         sys.exit(ending.exit_code)
+    except BrokenPipeError:
+        # Whoever read along has seen enough (`| head`); the interpreter must not complain at its own end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception as error:
         if debug:
             traceback.print_exc()

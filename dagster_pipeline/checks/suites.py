@@ -137,9 +137,13 @@ def _needs(scope: _Scope) -> tuple[str, ...]:
 
 
 def _rests_on(scope: _Scope) -> tuple[str, ...]:
-    """The check's table, and every column it needs as "table.column"."""
-    columns = [need if "." in need else f"{scope.file.table}.{need}" for need in _needs(scope)]
-    return tuple(dict.fromkeys([scope.file.table, *(c for c in columns if not c.endswith(".experiments"))]))
+    """The check's table, and every column it needs as "table.column" with the table that has it."""
+    needs = [
+        need if "." in need else f"{scope.file.table}.{need}"
+        for need in _needs(scope)
+        if need != "experiments"
+    ]
+    return tuple(dict.fromkeys([scope.file.table, *needs, *(need.partition(".")[0] for need in needs)]))
 
 
 def _unmet(need: str, scope: _Scope) -> str | None:

@@ -1,5 +1,6 @@
 """The job of the whole line run headless: the same definitions as in the UI, in this process."""
 
+import gc
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ class LineResult:
 def execute_line(config_path: Path, output: Path, *, debug: bool = False) -> LineResult:
     """Execute the job once, on an ephemeral instance unless DAGSTER_HOME names one."""
     from dagster_pipeline.definitions import defs  # noqa: PLC0415  it loads this package
+
+    # The command line imports without collecting garbage; a run makes enough of its own to want it again.
+    gc.freeze()
+    gc.enable()
 
     job = defs.resolve_job_def("plumbline")
     instance = dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()

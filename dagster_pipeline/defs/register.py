@@ -49,7 +49,9 @@ def gap_register(
 
 
 def _evaluation(build: WarehouseBuild, measurements: Measurements, assessment: RunAssessment) -> Evaluation:
-    unread = {i.name for i in build.inspections.values() if i.status not in (SourceStatus.OK, SourceStatus.UNMAPPED)}
+    unread = {
+        i.name for i in build.inspections.values() if i.status not in (SourceStatus.OK, SourceStatus.UNMAPPED)
+    }
     absent = {f"{f.source}.{f.column}" for f in build.mapping.findings if f.kind == "schema_change"}
     return Evaluation(
         kinds=frozenset(kind for kind in gap_kinds() if f"gap_{kind}" not in measurements.unread),

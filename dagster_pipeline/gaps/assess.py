@@ -34,6 +34,7 @@ from dagster_pipeline.statistics.evidence import Estimate, Metric, Region
 from dagster_pipeline.transform.mapping import EVERYONE, WarehouseMapping
 
 DEFAULT_CONFIDENCE = 0.90
+_ABSENCES = frozenset({"schema_change", "not_evaluated"})
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,12 @@ class _Desk:
         )
 
     def _touched(self, gap: FoundGap, metrics: Iterable[MetricDefinition]) -> list[MetricDefinition]:
-        """The metrics the gap moves here: late requests do no harm once the window is full."""
+        """The metrics the gap moves here: late requests do no harm once the window is full.
+
+        What is not there moves no metric that was computed without it; the others are in no joint region.
+        """
+        if gap.kind in _ABSENCES:
+            metrics = [m for m in metrics if m.name not in self._available]
         if gap.kind == "stale_source" and gap.source == "requests" and not self._cohort_is_cut():
             return []
         return touched_metrics(gap.kind, gap.source, gap.column, metrics)
@@ -257,7 +263,7 @@ def _gap(config: PlumblineConfig, gap: FoundGap, desks: Sequence[_Desk], mapping
 
 def _touchable(gap: FoundGap, mapping: WarehouseMapping) -> tuple[MetricDefinition, ...]:
     """What a lost source or column takes away are the metrics that are not there; other gaps touch those that are."""
-    if gap.kind in ("schema_change", "not_evaluated"):
+    if gap.kind in _ABSENCES:
         return tuple(d for name, d in metric_definitions().items() if name in mapping.absent_metrics)
     return mapping.metrics
 

@@ -78,7 +78,7 @@ class DbtProjectRunner:
         project = str(bundled("dbt_project"))
         common = ["--project-dir", project, "--profiles-dir", project, "--target", self._target,
                   "--target-path", str(self._state / "target"), "--log-path", str(self._state / "logs"),
-                  "--quiet", "--no-print", "--no-write-json", "--log-level-file", "none"]  # fmt: skip
+                  "--quiet", "--no-print", "--no-write-json", "--log-level", "none", "--log-level-file", "none"]  # fmt: skip
         variables = {"PLUMBLINE_DUCKDB_PATH": str(self._database), "PLUMBLINE_DUCKDB_KEEP_OPEN": "True"}
         with _environment(**variables, DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
             try:

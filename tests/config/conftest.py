@@ -49,7 +49,7 @@ brief:
     - {metric: spam_flags_per_1000_quotes, effect: relative, max_increase: 0.05}
 thresholds:
   null_share: 0.005
-"""  # noqa: E501 - as the design has it
+"""
 
 MINIMAL = """\
 version: 1

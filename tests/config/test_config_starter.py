@@ -72,7 +72,7 @@ def test_the_hash_ignores_the_order_of_keys_and_defaults_written_out(load, examp
         content_hash(load(example.replace("effect: relative, ", "").replace("effect: absolute, ", "")))
         == before
     )
-    assert content_hash(load(example.replace("{start: 2026-10-01, end: 2026-10-29}", "{end: 2026-10-29, start: 2026-10-01}"))) == before  # fmt: skip # noqa: E501
+    assert content_hash(load(example.replace("{start: 2026-10-01, end: 2026-10-29}", "{end: 2026-10-29, start: 2026-10-01}"))) == before  # fmt: skip
 
 
 @pytest.mark.parametrize(

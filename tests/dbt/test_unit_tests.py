@@ -25,7 +25,9 @@ def run(tmp_path_factory):
         manifest = dbtRunner().invoke(["parse", *options]).result
         build = ["build", "--resource-type", "model", "--resource-type", "unit_test", *options]
         outcome = dbtRunner(manifest=manifest).invoke(build)
-    return SimpleNamespace(manifest=manifest, results=list(outcome.result.results), exception=outcome.exception)
+    return SimpleNamespace(
+        manifest=manifest, results=list(outcome.result.results), exception=outcome.exception
+    )
 
 
 def test_every_unit_test_passes(run):

@@ -97,8 +97,12 @@ class Line:
 
     def gap(self, kind: str, table: str | None = None, column: str | None = None) -> Any:
         """The one unresolved gap of that kind in that place."""
-        found = [gap for gap in self.gaps if place_of(gap) == (kind, table, column) and gap["segment"] is None]
-        assert len(found) == 1, f"{len(found)} gaps {kind} on {table}.{column}; there are {sorted(map(str, self.places()))}"
+        found = [
+            gap for gap in self.gaps if place_of(gap) == (kind, table, column) and gap["segment"] is None
+        ]
+        assert len(found) == 1, (
+            f"{len(found)} gaps {kind} on {table}.{column}; there are {sorted(map(str, self.places()))}"
+        )
         return found[0]
 
     def ask(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -182,7 +186,10 @@ def assert_files(line: Line) -> None:
     texts = {name: (line.output / name).read_text(encoding="utf-8") for name in FILES}
     jsonschema.validate(line.register, schema("register"))
     jsonschema.validate(line.metrics, schema("metrics"))
-    verdicts = [line.verdict, *map(json.loads, (p.read_text("utf-8") for p in line.output.glob("verdicts/*.json")))]
+    verdicts = [
+        line.verdict,
+        *map(json.loads, (p.read_text("utf-8") for p in line.output.glob("verdicts/*.json"))),
+    ]
     for verdict in verdicts:
         jsonschema.validate(verdict, schema("verdict"))
     rows = list(csv.DictReader(io.StringIO(texts["register.csv"].lstrip("\ufeff"))))
@@ -212,7 +219,9 @@ def raw_rows(line: Line, source: str) -> int:
     return int(found[0])
 
 
-def assert_metrics_equal_recomputation(line: Line, experiment: str | None = None, without: Sequence[str] = ()) -> None:
+def assert_metrics_equal_recomputation(
+    line: Line, experiment: str | None = None, without: Sequence[str] = ()
+) -> None:
     """metrics.json holds the levels and effects that SQL of its own finds in the raw files, and no others.
 
     ``without`` names sources and "source.column" that the recomputation is not told of, and the metrics that need
@@ -223,7 +232,11 @@ def assert_metrics_equal_recomputation(line: Line, experiment: str | None = None
         del (config["sources"][source]["columns"] if column else config["sources"])[column or source]
     expected = recompute(line.config.parent, config, experiment)
     design = next(e for e in config["experiments"] if experiment in (None, e["id"]))
-    own = [row for row in line.metrics["levels"] if row["experiment"] == design["id"] and row["variant"] != "unknown"]
+    own = [
+        row
+        for row in line.metrics["levels"]
+        if row["experiment"] == design["id"] and row["variant"] != "unknown"
+    ]
     levels = {(row["metric"], row["variant"]): (row["n"], row["value"]) for row in own}
     effects = {
         (row["metric"], row["variant"]): row["estimate"]
@@ -252,6 +265,11 @@ def unlike(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> list[str]:
 def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return all(_alike(a, b) for a, b in zip(one, other, strict=True))
-    if isinstance(one, float) and isinstance(other, float | int) or isinstance(other, float) and isinstance(one, int):
+    if (
+        (isinstance(one, float)
+        and isinstance(other, float | int))
+        or (isinstance(other, float)
+        and isinstance(one, int))
+    ):
         return abs(one - other) <= 1e-9 * max(abs(one), abs(other))
     return one == other

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Planned:
     """A world to be run: how it is made, and how its files and configuration are changed before."""
 
     spec: WorldSpec
-    faults: Faults = Faults()
+    faults: Faults = field(default_factory=Faults)
     edit_config: Callable[[Config], None] | None = None
     tamper: Callable[[Path], None] | None = None
 
@@ -42,7 +42,9 @@ NULLS = {
     **dict.fromkeys(("quote_events.request_id", "quote_events.pro_id"), 0.01),
     **dict.fromkeys(("quote_events.event_at", "quote_events.variant"), 0.02),
     **dict.fromkeys(("messages.request_id", "messages.pro_id", "messages.sent_at"), 0.01),
-    **dict.fromkeys(("support_tickets.ticket_id", "support_tickets.request_id", "support_tickets.opened_at"), 0.06),
+    **dict.fromkeys(
+        ("support_tickets.ticket_id", "support_tickets.request_id", "support_tickets.opened_at"), 0.06
+    ),
     **dict.fromkeys(("spam_flags.quote_id", "spam_flags.flagged_at"), 0.06),
 }
 COPIED = {
@@ -50,7 +52,14 @@ COPIED = {
     **dict.fromkeys(("hires", "support_tickets", "spam_flags"), 0.06),
 }
 CONTRADICTED = {"requests": 0.02, "quotes": 0.01, "hires": 0.03, "support_tickets": 0.05}
-DANGLING = {"quotes": 0.01, "quote_events": 0.01, "hires": 0.03, "messages": 0.02, "support_tickets": 0.05, "spam_flags": 0.05}
+DANGLING = {
+    "quotes": 0.01,
+    "quote_events": 0.01,
+    "hires": 0.03,
+    "messages": 0.02,
+    "support_tickets": 0.05,
+    "spam_flags": 0.05,
+}
 LAGS = {
     "requests": timedelta(days=2),
     "quotes": timedelta(days=3),
@@ -160,11 +169,11 @@ WORLDS = {
         Faults(duplicates=COPIED, resent_quotes=0.02, conflicts=CONTRADICTED),
     ),
     "orphans": Planned(
-        WorldSpec(requests=SMALL, seed=13), Faults(orphans={"quotes": 0.02}, dangling=DANGLING), edit_config=filtered
+        WorldSpec(requests=SMALL, seed=13),
+        Faults(orphans={"quotes": 0.02}, dangling=DANGLING),
+        edit_config=filtered,
     ),
-    "stale": Planned(
-        WorldSpec(requests=SMALL, seed=14), Faults(srm=0.2, stale=LAGS), edit_config=impatient
-    ),
+    "stale": Planned(WorldSpec(requests=SMALL, seed=14), Faults(srm=0.2, stale=LAGS), edit_config=impatient),
     "unlabelled": Planned(
         WorldSpec(requests=SMALL, seed=15),
         Faults(

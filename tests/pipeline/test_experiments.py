@@ -35,7 +35,9 @@ def test_every_arm_has_its_levels_and_every_treatment_its_effects(both):
 def test_each_experiment_has_a_verdict_file_and_the_first_leads(both):
     verdicts = {path.stem: json.loads(path.read_text()) for path in both.output.glob("verdicts/*.json")}
     assert set(verdicts) == {"quoting_v2", "ranking"}
-    assert {name: verdict["experiment"] for name, verdict in verdicts.items()} == {name: name for name in verdicts}
+    assert {name: verdict["experiment"] for name, verdict in verdicts.items()} == {
+        name: name for name in verdicts
+    }
     assert both.verdict == verdicts["quoting_v2"]
     asked = {(c["metric"], c["variant"]) for c in verdicts["quoting_v2"]["criteria"]}
     assert {variant for _, variant in asked} == {"fast", "faster"}

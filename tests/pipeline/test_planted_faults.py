@@ -10,7 +10,14 @@ from dagster_pipeline.gaps.kinds import gap_kinds
 
 pytestmark = pytest.mark.pipeline
 
-COUNTABLE = ("missing_values", "missing_variant", "duplicate_rows", "conflicting_keys", "orphan_rows", "invalid_values")
+COUNTABLE = (
+    "missing_values",
+    "missing_variant",
+    "duplicate_rows",
+    "conflicting_keys",
+    "orphan_rows",
+    "invalid_values",
+)
 ROW_KINDS = {
     "nulls": "missing_values",
     "copies": "duplicate_rows",
@@ -86,7 +93,9 @@ ROWS = {
 
 def shares_by_arm(line, table, affected):
     """Affected rows ÷ rows by arm; ``affected`` is an aggregate over the arm's rows."""
-    found = line.ask(f"{ARMS} select arm, ({affected}) / count(*) from ({ROWS[table]}) as t where arm is not null group by arm")
+    found = line.ask(
+        f"{ARMS} select arm, ({affected}) / count(*) from ({ROWS[table]}) as t where arm is not null group by arm"
+    )
     return {arm: pytest.approx(share, rel=1e-12) for arm, share in found}
 
 
@@ -108,7 +117,9 @@ def test_every_planted_row_is_counted_in_a_table_of_all_raw_rows(lines, name):
         if place[0] not in gap_kinds():
             continue
         gap, (kind, table, _) = line.gap(*place), place
-        total = cohort_of(line) if (kind, table) == ("missing_variant", "requests") else line.world.rows[table]
+        total = (
+            cohort_of(line) if (kind, table) == ("missing_variant", "requests") else line.world.rows[table]
+        )
         assert (gap["rows_affected"], gap["rows_total"]) == (count, total), place
         assert gap["share_affected"] == pytest.approx(count / total, rel=1e-12), place
 
@@ -146,7 +157,9 @@ def test_an_assignment_without_arm_or_experiment_leaves_its_request_to_its_quote
         "and request_id not in (select request_id from quote_events where variant is not null and request_id is not null)"
     )
     assert gap["rows_affected"] == line.number(f"select count(*) from ({unassigned})")
-    assert gap["share_residual"] * gap["rows_total"] == pytest.approx(line.number(f"select count(*) from ({silent})"))
+    assert gap["share_residual"] * gap["rows_total"] == pytest.approx(
+        line.number(f"select count(*) from ({silent})")
+    )
     assert gap["experiment"] == "quoting_v2"
 
 
@@ -155,7 +168,9 @@ def test_copies_are_counted_by_arm_and_none_is_left(lines, table):
     line = lines("copies")
     gap = line.gap("duplicate_rows", table)
     copies = "count(*) - count(distinct t)"
-    if table == "quotes":  # re-sent under another id: same request, pro and time, but no other reading of one id
+    if (
+        table == "quotes"
+    ):  # re-sent under another id: same request, pro and time, but no other reading of one id
         copies = (
             "count(*) - count(distinct (request_id, pro_id, quoted_at)) "
             "- (count(distinct t) - count(distinct quote_id))"
@@ -168,7 +183,9 @@ def test_copies_are_counted_by_arm_and_none_is_left(lines, table):
 def test_conflicting_keys_are_counted_by_arm_and_all_are_left(lines, table):
     line = lines("copies")
     gap = line.gap("conflicting_keys", table)
-    assert gap["by_variant"] == shares_by_arm(line, table, f"count(distinct t) - count(distinct {KEYS[table]})")
+    assert gap["by_variant"] == shares_by_arm(
+        line, table, f"count(distinct t) - count(distinct {KEYS[table]})"
+    )
     assert gap["share_residual"] == gap["share_affected"]
 
 
@@ -187,7 +204,11 @@ def test_children_of_requests_that_are_left_out_are_no_orphans(lines):
         assert gap["rows_affected"] == line.number(f"select count(*) from {lost}") > 0, table
         assert gap["rows_total"] == line.number(f"select count(*) from {rows}"), table
     flags = line.number("select count(*) from spam_flags where quote_id not in (select quote_id from quotes)")
-    assert line.gap("orphan_rows", "spam_flags")["rows_affected"] == flags == line.planted["orphan_rows.spam_flags"]
+    assert (
+        line.gap("orphan_rows", "spam_flags")["rows_affected"]
+        == flags
+        == line.planted["orphan_rows.spam_flags"]
+    )
 
 
 @pytest.mark.parametrize("table", ["quote_events", "hires", "messages", "support_tickets"])
@@ -200,14 +221,18 @@ def test_orphans_are_counted_in_the_arm_their_request_was_assigned_to(lines, tab
     )
     rows = f"select request_id, {arm} as arm from {table} left join arms using (request_id)"
     lost = "count(*) filter (request_id not in (select request_id from requests))"
-    found = dict(line.ask(f"{ARMS} select arm, {lost} / count(*) from ({rows}) where arm is not null group by arm"))
+    found = dict(
+        line.ask(f"{ARMS} select arm, {lost} / count(*) from ({rows}) where arm is not null group by arm")
+    )
     assert line.gap("orphan_rows", table)["by_variant"] == {arm: pytest.approx(v) for arm, v in found.items()}
     assert found["unknown"] == 1
 
 
 def test_rows_that_are_left_out_are_counted(lines):
     line = lines("orphans")
-    assert line.source("requests").filtered == line.number("select count(*) from requests where geo = 'nyc'") > 0
+    assert (
+        line.source("requests").filtered == line.number("select count(*) from requests where geo = 'nyc'") > 0
+    )
     assert line.source("quotes").filtered == line.number("select count(*) from quotes where price < 100") > 0
     assert line.source("hires").filtered == 0
 
@@ -219,7 +244,9 @@ def test_a_source_behind_its_freshness_is_stale_and_says_how_far(lines, table):
     time = {"requests": "created_at", "quotes": "quoted_at", "hires": "hired_at", "assignments": "assigned_at",
             "quote_events": "event_at", "messages": "sent_at", "support_tickets": "opened_at",
             "spam_flags": "flagged_at"}[table]  # fmt: skip
-    newest, hours = line.ask(f"select max({time}), epoch('2026-11-06'::timestamp - max({time})) / 3600 from {table}")[0]
+    newest, hours = line.ask(
+        f"select max({time}), epoch('2026-11-06'::timestamp - max({time})) / 3600 from {table}"
+    )[0]
     assert source.late
     assert source.newest.replace(tzinfo=None) == newest
     assert f"{hours:.1f} h behind the clock" in gap["description"]
@@ -238,14 +265,21 @@ def test_a_lost_arm_shows_in_the_ratio_of_the_units(lines):
 
 def test_quotes_and_requests_without_an_arm_are_two_gaps_by_arm(lines):
     line = lines("unlabelled")
-    quotes, requests = line.gap("missing_variant", "quotes", "variant"), line.gap("missing_variant", "requests")
+    quotes, requests = (
+        line.gap("missing_variant", "quotes", "variant"),
+        line.gap("missing_variant", "requests"),
+    )
     assert quotes["by_variant"] == shares_by_arm(line, "quotes", "count(*) filter (variant is null)")
     cohort = f"select t.*, arm, entity_id from requests as t join arms using (request_id) left join assignments on entity_id = t.request_id where {WINDOW}"
-    by_arm = line.ask(f"{ARMS} select arm, count(*) filter (entity_id is null) / count(*) from ({cohort}) group by arm")
+    by_arm = line.ask(
+        f"{ARMS} select arm, count(*) filter (entity_id is null) / count(*) from ({cohort}) group by arm"
+    )
     assert requests["by_variant"] == {arm: pytest.approx(share) for arm, share in by_arm}
     residual = line.planted["missing_variant.requests.residual"]
     assert requests["share_residual"] == pytest.approx(residual / requests["rows_total"], rel=1e-12)
-    lost = line.number(f"{ARMS} select count(*) from quotes join arms using (request_id) where variant is null and arm = 'unknown'")
+    lost = line.number(
+        f"{ARMS} select count(*) from quotes join arms using (request_id) where variant is null and arm = 'unknown'"
+    )
     assert quotes["share_residual"] == pytest.approx(lost / quotes["rows_total"], rel=1e-12)
 
 
@@ -257,13 +291,19 @@ def test_values_that_can_not_be_read_are_counted_and_are_no_nulls(lines, table, 
     line = lines("unreadable")
     rows = line.world.rows[table]
     gap = line.gap("invalid_values", table, column)
-    assert (gap["rows_affected"], gap["rows_total"]) == (sum(1 for n in range(1, rows + 1) if n % 40 == turn), rows)
+    assert (gap["rows_affected"], gap["rows_total"]) == (
+        sum(1 for n in range(1, rows + 1) if n % 40 == turn),
+        rows,
+    )
     assert ("missing_values", table, column) not in line.places()
 
 
 def test_requests_that_can_not_be_dated_are_set_aside_with_their_children_no_orphans(lines):
     line = lines("unreadable")
-    assert line.source("requests").quarantined == line.gap("invalid_values", "requests", "created_at")["rows_affected"]
+    assert (
+        line.source("requests").quarantined
+        == line.gap("invalid_values", "requests", "created_at")["rows_affected"]
+    )
     assert not [place for place in line.places() if place[0] == "orphan_rows"]
 
 
@@ -272,7 +312,10 @@ def test_a_column_that_is_gone_is_a_gap_that_names_what_looks_like_it(lines):
     assert line.gap("schema_change", "support_tickets", "request_id")["severity"] == "blocker"
     assert line.gap("schema_change", "messages", "pro_id")["severity"] == "info"
     assert "the source has flaggedat" in line.gap("schema_change", "spam_flags", "flagged_at")["description"]
-    assert "a TIME, which can not be read as a timestamp" in line.gap("schema_change", "messages", "sent_at")["description"]
+    assert (
+        "a TIME, which can not be read as a timestamp"
+        in line.gap("schema_change", "messages", "sent_at")["description"]
+    )
     assert line.verdict["verdict"] == "HOLD"
 
 

@@ -37,7 +37,9 @@ def test_metrics_of_a_clean_world_are_those_of_the_raw_files(clean):
 
 
 def test_no_row_of_a_clean_world_is_set_aside(clean):
-    kept = {source.name: source.canonical_rows for source in clean.outcome.report.sources if source.canonical_rows}
+    kept = {
+        source.name: source.canonical_rows for source in clean.outcome.report.sources if source.canonical_rows
+    }
     assert kept == {name: rows for name, rows in clean.world.rows.items() if name != "dashboards"}
 
 
@@ -59,7 +61,9 @@ def test_the_founding_story_is_told_with_its_exact_figures(story):
     planted = planted_places(story.planted)
     planted["stale_source", "hires", None] = None  # rows that never came can't be counted
     assert found == planted
-    assert story.gap("missing_variant", "quotes", "variant")["share_affected"] == pytest.approx(0.18, abs=1e-4)
+    assert story.gap("missing_variant", "quotes", "variant")["share_affected"] == pytest.approx(
+        0.18, abs=1e-4
+    )
     assert story.gap("missing_variant", "requests")["share_residual"] == pytest.approx(0.06, abs=1e-4)
 
 
@@ -75,7 +79,9 @@ def test_repaired_metrics_of_the_story_are_those_of_the_raw_files(story):
 
 
 def test_requests_of_no_known_arm_are_kept_and_counted(story):
-    unknown = [row for row in story.metrics["levels"] if row["variant"] == "unknown" and row["metric"] == "quoted"]
+    unknown = [
+        row for row in story.metrics["levels"] if row["variant"] == "unknown" and row["metric"] == "quoted"
+    ]
     assert [row["n"] for row in unknown] == [story.planted["missing_variant.requests.residual"]]
 
 

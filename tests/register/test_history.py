@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.register.history import Evaluation, EventKind, merge
-from dagster_pipeline.gaps.ids import gap_id
 
 FIRST = datetime(2026, 11, 6, tzinfo=UTC)
 SECOND = datetime(2026, 11, 7, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
 from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
 from dagster_pipeline.register.documents import RegisteredCheck
 from dagster_pipeline.register.history import Evaluation, EventKind, merge
-from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.register.store import RunRecord, append_run, gap_events, latest_gaps, prepare
 from dagster_pipeline.statistics.vocabulary import Direction
 

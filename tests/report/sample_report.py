@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
 from dagster_pipeline.config.types import Brief, Criterion, Experiment, Guardrail, Window
 from dagster_pipeline.criteria.vocabulary import Severity
+from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
 from dagster_pipeline.register.documents import link_checks
-from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.report.model import (
     Coverage,
     EffectRow,
@@ -266,7 +266,7 @@ def a_hostile_report():
     )  # fmt: skip
     verdicts = tuple(
         a_verdict(
-            experiment=text, segments=[text], stage=text, reasons=[text, text], waivers=[],
+            experiment=text, segments=[text], stage=10, reasons=[text, text], waivers=[],
             blocked_by=[gap.gap_id],
             criteria=[a_criterion(text, "criterion", "failed", (0.1, None, None, None, 0.2), variant=text)],
         )

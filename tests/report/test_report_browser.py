@@ -33,7 +33,7 @@ FAINT_TEXT = """(() => {
     if (ratio < 4.5) faint.push([e.textContent.slice(0, 40), ratio.toFixed(2)]);
   }
   return faint;
-})()"""  # noqa: E501
+})()"""
 
 # Elements that stick out of the window, but for those that scroll within their own box.
 TOO_WIDE = """[...document.querySelectorAll('body *')]

@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,53 @@ def test_the_terminal_tells_register_verdict_reasons_and_where_the_report_is(rep
     assert "Spam flags are not mapped" in flat
     assert str(tmp_path / "report" / "index.html") in re.sub(r"\n", "", text)
     assert max(map(len, text.splitlines())) <= width
+
+
+def register_rows(text):
+    """The lines of each row of the register's table."""
+    rows, marks = [], "■▲◆●○"
+    for line in (line for line in text.splitlines() if line.startswith("│")):
+        if line[2] in marks:
+            rows.append([])
+        rows[-1].append(line)
+    return rows
+
+
+@pytest.mark.parametrize(("width", "most"), [(100, 4), (140, 4), (80, 6)])
+def test_a_gap_takes_few_lines_of_the_terminal(report, width, most):
+    rows = register_rows(printed(report, width=width))
+    assert len(rows) == 4
+    assert [len(row) for row in rows if len(row) > most] == []
+
+
+def test_the_terminal_shows_the_bias_that_changes_the_answer_first_and_counts_the_others(report):
+    late = " ".join(
+        " ".join(line.split("│")[4].split()) for line in register_rows(printed(report, width=140))[0]
+    )
+    assert late.startswith("Hired within 7 days: either way −7.12 to +6.98 pp (+1 metric)")
+    assert late.endswith("Answer changes at 19.4% of the worst case")
+    assert "Time to first quote" not in late
+
+
+def test_the_deciding_bias_is_the_one_with_the_smallest_delta_star_wherever_it_stands(report):
+    gap = report.gaps[0]
+    turned = replace(report, gaps=(replace(gap, metrics=gap.metrics[::-1]), *report.gaps[1:]))
+    assert printed(turned) == printed(report)
+
+
+def test_reasons_on_the_terminal_name_gaps_by_what_they_are_not_by_id(report):
+    reasons = [
+        "HOLD: the data can not carry it.",
+        "Open gap gap-0123456789ab (missing_variant, high): requests: 6% are left.",
+        "Gap gap-0123456789ab is waived until 2026-11-20 00:00 UTC and does not block.",
+        "The waiver of gap gap-0123456789ab expired on 2026-11-01.",
+    ]
+    verdict = dict(report.verdicts[0]) | {"reasons": reasons}
+    text = printed(replace(report, verdicts=(verdict,)), width=140)
+    assert "gap-0123456789ab" not in text
+    assert "Open gap (Variant unknown, high): requests: 6% are left." in text
+    assert "A gap is waived until 2026-11-20" in text
+    assert "The waiver of a gap expired on" in text
 
 
 def test_no_value_can_steer_the_terminal(hostile_report):

@@ -18,6 +18,11 @@ CONFIG = click.option(
     "--config", "-c", "config", type=click.Path(path_type=Path, dir_okay=False), default=Path("plumbline.yml"),
     show_default=True, help="The configuration of this project.",
 )  # fmt: skip
+# Every command takes --config; these read what a run left and need no more than its folder.
+CONFIG_UNREAD = click.option(
+    "--config", "-c", "_config", type=click.Path(path_type=Path, dir_okay=False), default=Path("plumbline.yml"),
+    show_default=True, expose_value=False, help="Accepted as everywhere; only the output folder is read here.",
+)  # fmt: skip
 OUTPUT = click.option(
     "--output", "-o", "output", type=click.Path(path_type=Path, file_okay=False), default=Path("out"),
     show_default=True, help="Folder for the files of a run.",
@@ -57,7 +62,10 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--generate-only", is_flag=True, help="Write the tables and plumbline.yml, run nothing.")
 @click.pass_context
 def demo(context: click.Context, /, **options: Any) -> None:
-    """Make a marketplace with planted faults and run the whole line on it."""
+    """Make a marketplace with planted faults and run the whole line on it.
+
+    Example: plumbline demo --requests 5000
+    """
     from dagster_pipeline.commands.demo import demo as command
 
     command(**options, debug=context.obj["debug"])
@@ -66,13 +74,19 @@ def demo(context: click.Context, /, **options: Any) -> None:
 @cli.command()
 @click.option(
     "--path",
+    "--config",
+    "-c",
+    "path",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("plumbline.yml"),
     show_default=True,
     help="File to write.",
 )
 def init(path: Path) -> None:
-    """Write a commented plumbline.yml to start from."""
+    """Write a commented plumbline.yml to start from.
+
+    Example: plumbline init --path plumbline.yml
+    """
     from dagster_pipeline.commands.init import init as command
 
     command(path)
@@ -82,11 +96,17 @@ def init(path: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--path",
+    "--config",
+    "-c",
+    "path",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the proposal here instead of printing it.",
 )
 def discover(folder: Path, path: Path | None) -> None:
-    """Propose a plumbline.yml for the tables in a folder or a DuckDB file."""
+    """Propose a plumbline.yml for the tables in a folder or a DuckDB file.
+
+    Example: plumbline discover data --path plumbline.yml
+    """
     from dagster_pipeline.commands.discover import discover as command
 
     command(folder, path)
@@ -150,11 +170,15 @@ def gaps() -> None:
 
 
 @gaps.command("list")
+@CONFIG_UNREAD
 @OUTPUT
 @JSON
 @click.option("--all", "everything", is_flag=True, help="Info and resolved ones too.")
 def gaps_list(output: Path, as_json: bool, everything: bool) -> None:
-    """List the gaps of the last run, worst first."""
+    """List the gaps of the last run, worst first.
+
+    Example: plumbline gaps list --all --json
+    """
     from dagster_pipeline.commands.gaps import list_gaps
 
     list_gaps(output, as_json=as_json, everything=everything)
@@ -162,19 +186,27 @@ def gaps_list(output: Path, as_json: bool, everything: bool) -> None:
 
 @gaps.command("show")
 @click.argument("gap_id")
+@CONFIG_UNREAD
 @OUTPUT
 @JSON
 def gaps_show(gap_id: str, output: Path, as_json: bool) -> None:
-    """Show one gap in full."""
+    """Show one gap in full.
+
+    Example: plumbline gaps show gap-9b51a2ab34ab
+    """
     from dagster_pipeline.commands.gaps import show_gap
 
     show_gap(gap_id, output, as_json=as_json)
 
 
 @cli.command()
+@CONFIG_UNREAD
 @OUTPUT
 def report(output: Path) -> None:
-    """Print the summary of the last run and where its report is."""
+    """Print the summary of the last run and where its report is.
+
+    Example: plumbline report --output out
+    """
     from dagster_pipeline.commands.report import report as command
 
     command(output)
@@ -187,7 +219,10 @@ def report(output: Path) -> None:
     "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on this machine."
 )
 def serve(config: Path, output: Path, port: int) -> None:
-    """Open the Dagster UI on this machine (loopback only)."""
+    """Open the Dagster UI on this machine (loopback only).
+
+    Example: plumbline serve --config plumbline.yml --port 3000
+    """
     from dagster_pipeline.commands.serve import serve as command
 
     command(config, output, port)

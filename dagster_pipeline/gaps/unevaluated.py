@@ -39,7 +39,7 @@ def _broken_models(build: WarehouseBuild) -> Iterator[Gap]:
     for node in build.result.broken:
         model = (node.attached_node or node.name).rpartition(".")[2]
         what = "could not be built" if model == node.name else f"breaks its invariant {node.name}"
-        yield _gap(model, None, f"{model} {what}: {one_line(node.message)}", Severity.BLOCKER)
+        yield _gap(model, None, f"{model} {what}: {node.cause}", Severity.BLOCKER)
     if build.result.error:
         yield _gap("dbt", None, f"dbt could not run: {one_line(build.result.error)}", Severity.BLOCKER)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dagster_pipeline.config.types import PlumblineConfig
-from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus, one_line
+from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 from dagster_pipeline.transform.dbt_runner import DbtProjectRunner
 from dagster_pipeline.transform.mapping import build_mapping
 from dagster_pipeline.transform.results import BuildResult, NodeStatus, WarehouseBuild
@@ -41,9 +41,4 @@ def build_warehouse(
 
 def _unreadable_sources(result: BuildResult) -> dict[str, str]:
     failed = [n for n in result.nodes if n.status is NodeStatus.ERROR and n.name.startswith("stg_")]
-    return {n.name.removeprefix("stg_"): one_line(_cause(n.message)) for n in failed}
-
-
-def _cause(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 else message
+    return {n.name.removeprefix("stg_"): n.cause for n in failed}

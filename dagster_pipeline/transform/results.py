@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dagster_pipeline.engines.inspection import SourceInspection
+from dagster_pipeline.engines.inspection import SourceInspection, one_line
 from dagster_pipeline.transform.mapping import WarehouseMapping
 
 
@@ -31,6 +31,12 @@ class NodeResult:
     seconds: float
     failures: int | None = None
     attached_node: str | None = None
+
+    @property
+    def cause(self) -> str:
+        """What went wrong in one line, without dbt's heading, which only names the node."""
+        lines = [line.strip() for line in self.message.splitlines() if line.strip()]
+        return one_line(lines[1] if len(lines) > 1 else self.message)
 
 
 @dataclass(frozen=True)

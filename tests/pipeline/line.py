@@ -265,11 +265,8 @@ def unlike(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> list[str]:
 def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return all(_alike(a, b) for a, b in zip(one, other, strict=True))
-    if (
-        (isinstance(one, float)
-        and isinstance(other, float | int))
-        or (isinstance(other, float)
-        and isinstance(one, int))
+    if (isinstance(one, float) and isinstance(other, float | int)) or (
+        isinstance(other, float) and isinstance(one, int)
     ):
         return abs(one - other) <= 1e-9 * max(abs(one), abs(other))
     return one == other

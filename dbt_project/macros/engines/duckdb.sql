@@ -21,7 +21,7 @@
   {%- elif kind.startswith('VARCHAR') or kind == 'TEXT' or kind == 'STRING' -%}
     {%- set value -%}
       case
-        when regexp_full_match(trim({{ expression }}), '[0-9]{9,17}([.][0-9]+)?') then {{ epoch }}
+        when regexp_full_match(trim({{ expression }}), '([0-9]{9,10}|[0-9]{13}|[0-9]{16})([.][0-9]+)?') then {{ epoch }}
         when regexp_full_match(trim({{ expression }}), '.*[0-9]{2}:[0-9]{2}.*([Zz]| UTC|[+-][0-9]{2}(:?[0-9]{2})?)')
           then try_cast(regexp_replace(trim({{ expression }}), ' +([+-][0-9:]+)$', '\1') as timestamptz) at time zone 'UTC'
         else {{ naive | replace('%s', 'try_cast(' ~ expression ~ ' as timestamp)') }}

@@ -10,8 +10,6 @@ import pytest
 from line import Line, run_world
 from planted_worlds import WORLDS
 
-from dagster_pipeline.checks import runner
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment_as_it_was() -> Iterator[None]:
@@ -20,17 +18,6 @@ def _environment_as_it_was() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _data_docs_only_once() -> Iterator[None]:
-    """Rendering the Data Docs takes a tenth of a run and is the same for every world; the clean one has them."""
-    with pytest.MonkeyPatch.context() as patch:
-        write = runner._write_data_docs
-        patch.setattr(
-            runner, "_write_data_docs", lambda v, folder: "clean" in str(folder) and write(v, folder)
-        )
-        yield
 
 
 @pytest.fixture(scope="session")

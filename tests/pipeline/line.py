@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gc
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -164,19 +163,10 @@ def change_config(path: Path, edit: Callable[[Config], None]) -> None:
 def run_line(config: Path, world: World | None = None, output: Path | None = None) -> Line:
     """One run, held to what every run owes whatever its data is like."""
     output = output or config.parent / "out"
-    line = Line(config, output, _run(config, output), world)
+    line = Line(config, output, run(config, output, quiet=True), world)
     assert_files(line)
     assert_rows_balance(line)
     return line
-
-
-def _run(config: Path, output: Path) -> RunOutcome:
-    """As the command line runs it: without the collector, which finds little and takes its time."""
-    gc.disable()
-    try:
-        return run(config, output, quiet=True)
-    finally:
-        gc.enable()
 
 
 def run_world(

@@ -85,6 +85,12 @@ def impatient(config: Config) -> None:
     config["sources"]["assignments"]["freshness"] = "6d"
 
 
+def filtered(config: Config) -> None:
+    """Requests of one place and cheap quotes are left out, as test traffic would be."""
+    config["sources"]["requests"]["where"] = "geo <> 'nyc'"
+    config["sources"]["quotes"]["where"] = "price >= 100"
+
+
 def as_csv(folder: Path) -> None:
     """Rewrites three tables as text in which some times and numbers can not be read."""
     spoilt = {
@@ -137,9 +143,7 @@ def second_experiment(folder: Path) -> None:
 
 
 def two_experiments(config: Config) -> None:
-    """Adds the second experiment, with a brief of its own; leaves out what might be test traffic."""
-    config["sources"]["requests"]["where"] = "geo <> 'nyc'"
-    config["sources"]["quotes"]["where"] = "price >= 100"
+    """Adds the second experiment, with a brief of its own."""
     config["experiments"].append(
         {
             "id": "ranking",
@@ -161,18 +165,21 @@ WORLDS = {
     "story": Planned(_STORY, _STORY_FAULTS),
     "nulls": Planned(WorldSpec(requests=SMALL, seed=11), Faults(nulls=NULLS)),
     "copies": Planned(
-        WorldSpec(requests=SMALL, seed=14),
-        Faults(duplicates=COPIED, resent_quotes=0.02, conflicts=CONTRADICTED, srm=0.2, stale=LAGS),
-        edit_config=impatient,
+        WorldSpec(requests=SMALL, seed=12),
+        Faults(duplicates=COPIED, resent_quotes=0.02, conflicts=CONTRADICTED),
     ),
     "orphans": Planned(
+        WorldSpec(requests=SMALL, seed=13),
+        Faults(orphans={"quotes": 0.02}, dangling=DANGLING),
+        edit_config=filtered,
+    ),
+    "stale": Planned(WorldSpec(requests=SMALL, seed=14), Faults(srm=0.2, stale=LAGS), edit_config=impatient),
+    "unlabelled": Planned(
         WorldSpec(requests=SMALL, seed=15),
         Faults(
             missing_quote_variant=0.18,
             missing_assignment=0.06,
             recovered_assignment=0.05,
-            orphans={"quotes": 0.02},
-            dangling=DANGLING,
             future={"quotes": 0.02, "hires": 0.03, "support_tickets": 0.05, "quote_events": 0.02},
         ),
     ),

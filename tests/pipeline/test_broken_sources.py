@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from line import (
     Line,
+    assert_metrics_equal_recomputation,
     change_config,
     make_world,
     place_of,
@@ -18,11 +19,8 @@ from line import (
     unlike,
 )
 
-from dagster_pipeline.commands.run import run
 from dagster_pipeline.demo.faults import FileFault, break_file
 from dagster_pipeline.demo.world import WorldSpec
-from dagster_pipeline.errors import PlumblineError
-from dagster_pipeline.gate.verdict_file import check
 from dagster_pipeline.transform import build
 
 pytestmark = pytest.mark.pipeline
@@ -241,13 +239,10 @@ def test_what_no_demand_of_the_brief_needs_is_said_and_holds_up_no_launch(worksh
         ("schema_change", "quote_events", "event_at"): "info",
     }
     assert line.verdict["verdict"] == "GO"
-    assert not unlike(levels_of(line), levels_of(workshop.good))
+    assert [gap["kind"] for gap in line.resolved] == ["not_evaluated"]  # the quotes are back
 
 
-@pytest.fixture(scope="module")
-def halves(workshop: Workshop) -> Line:
-    """Quotes whose file looks whole and breaks off in the middle, hires of which a filter leaves nothing."""
-
+def test_a_file_that_breaks_off_in_the_middle_is_as_good_as_missing(workshop):
     def damage(folder: Path, source: str) -> None:
         file = folder / f"{source}.parquet"
         content = bytearray(file.read_bytes())
@@ -255,29 +250,23 @@ def halves(workshop: Workshop) -> Line:
         content[third : third + 2_000] = b"\xff" * 2_000
         file.write_bytes(content)
 
-    def filter_all(folder: Path, source: str) -> None:
+    line = workshop.broken("damaged", ("quotes", damage))
+    assert line.source("quotes").status.value == "unreadable"
+    assert place_of(line.gap("not_evaluated", "quotes")) in line.places(above_info=True)
+    assert shown(line) == shown(workshop.good) - QUOTE_METRICS
+    assert line.verdict["verdict"] == "HOLD"
+
+
+def test_a_filter_that_leaves_nothing_is_nothing_to_launch_on(workshop):
+    def empty(folder: Path, source: str) -> None:
         change_config(
             folder / "plumbline.yml", lambda c: c["sources"][source].update({"where": "amount < 0"})
         )
 
-    return workshop.broken("halves", ("quotes", damage), ("hires", filter_all))
-
-
-def test_a_file_that_breaks_off_in_the_middle_is_as_good_as_missing(halves, workshop):
-    assert halves.source("quotes").status.value == "unreadable"
-    assert halves.gap("not_evaluated", "quotes")["severity"] == "blocker"
-    assert not shown(halves) & QUOTE_METRICS
-    assert halves.verdict["verdict"] == "HOLD"
-
-
-def test_a_filter_that_leaves_nothing_is_nothing_to_launch_on(halves):
-    assert halves.source("hires").filtered == halves.source("hires").rows_total > 0
-    assert halves.gap("not_evaluated", "hires")["severity"] == "blocker"
-    assert halves.places() == {
-        ("not_evaluated", "quotes", None),
-        ("not_evaluated", "hires", None),
-        ("stale_source", "hires", None),
-    }
+    line = workshop.broken("filtered", ("hires", empty))
+    assert line.gap("not_evaluated", "hires")["severity"] == "blocker"
+    assert line.source("hires").filtered == line.source("hires").rows_total > 0
+    assert line.verdict["verdict"] == "HOLD"
 
 
 def test_a_model_that_fails_is_registered_and_nothing_is_shown_in_its_place(workshop, monkeypatch):
@@ -301,15 +290,10 @@ def test_a_model_that_fails_is_registered_and_nothing_is_shown_in_its_place(work
     assert line.verdict["verdict"] == "HOLD"
 
 
-def test_a_run_that_breaks_off_leaves_no_verdict_to_launch_on(workshop, monkeypatch):
-    output = workshop.folder / "out" / "good"
-    assert check(output, "quoting_v2", None, ()).exit_code == 0
-
-    def power_cut(*args, **kwargs):
-        raise RuntimeError("power cut")
-
-    monkeypatch.setattr("dagster_pipeline.defs.transform.build_warehouse", power_cut)
-    with pytest.raises(PlumblineError, match="power cut"):
-        run(workshop.folder / "plumbline.yml", output, quiet=True)
-    interrupted = check(output, "quoting_v2", None, ())
-    assert interrupted.exit_code == 3, interrupted.lines
+def test_once_mended_every_gap_is_resolved_and_the_figures_are_back(workshop):
+    line = workshop.run("mended")
+    assert line.gaps == []
+    assert {gap["kind"] for gap in line.resolved} == {"not_evaluated"}
+    assert line.verdict["verdict"] == "GO"
+    assert not unlike(levels_of(line), levels_of(workshop.good))
+    assert_metrics_equal_recomputation(line)

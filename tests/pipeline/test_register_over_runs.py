@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from line import Line, make_world, place_of, run_line
+from line import Line, change_config, make_world, place_of, run_line
 
 from dagster_pipeline.demo.faults import Faults, FileFault, break_file
 from dagster_pipeline.demo.world import WorldSpec, generate
@@ -117,3 +117,22 @@ def test_the_history_of_every_run_is_kept_in_the_warehouse(runs):
         )
     assert told == [(line.register["run_id"], len(line.gaps)) for line in runs.values()]
     assert events["opened"] == events["resolved"] == len(runs["blind"].gaps)
+
+
+def test_a_new_threshold_changes_the_judgement_and_not_the_identity(runs, tmp_path):
+    folder = tmp_path
+    make_world(folder, SPEC, Faults(nulls={"quotes.price": 0.05}))
+    change_config(
+        folder / "plumbline.yml",
+        lambda config: (config.pop("brief"), config.update(thresholds={"null_share": 0.2})),
+    )
+    line = run_line(folder / "plumbline.yml")
+    gap = line.gap("missing_values", "quotes", "price")
+    assert gap["gap_id"] == runs["faulty"].gap("missing_values", "quotes", "price")["gap_id"]
+    assert gap["severity"] == "info"
+    passed = [
+        c for c in line.register["checks"] if (c["table"], c["column"]) == ("quotes", "price") and c["gap_id"]
+    ]
+    assert [check["status"] for check in passed] == ["passed"]
+    assert line.verdict["verdict"] == "HOLD"
+    assert "brief" in " ".join(line.verdict["reasons"])

@@ -26,11 +26,11 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.venv-uv/cache-pip
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format serve clean
+.PHONY: help setup demo test test-matrix lint format serve clean
 
 help: ## List the targets
 	@echo "Plumbline: make <target>"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: ## Create or update .venv from uv.lock (does nothing, and needs no network, when it is up to date)
 	@if [ -x $(BIN)/python ] && [ -x $(BIN)/plumbline ] && [ "$$($(fingerprint))" = "$$(cat $(STAMP) 2>/dev/null)" ]; then exit 0; fi; \
@@ -45,6 +45,9 @@ demo: setup ## Build the sample world, run the whole line on it, print the regis
 
 test: setup ## Run every test (pick some: make test ARGS="tests/gate -x")
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+test-matrix: setup ## Break every mapped column and source in every way, and run more clean seeds (half an hour)
+	@$(BIN)/python -m pytest -m matrix tests/worlds -n auto --dist loadfile $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .

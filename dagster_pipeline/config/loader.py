@@ -13,6 +13,7 @@ from dagster_pipeline.config import references, sql
 from dagster_pipeline.config.lines import Document, read_document
 from dagster_pipeline.config.locations import absolute_location, absolute_path, absolute_query
 from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.parity import SIDES, Parity, ParitySide, SideName, inspection_name
 from dagster_pipeline.config.problems import KeyPath, Problem, Refusal, choices, config_error, kind_of, shown
 from dagster_pipeline.config.scalars import instant
 from dagster_pipeline.config.translation import allowed_keys, problems_of
@@ -29,7 +30,7 @@ from dagster_pipeline.config.types import (
 )
 from dagster_pipeline.errors import ConfigError
 
-_KEYS = ("version", "warehouse", "as_of", "sources", "experiments", "brief", "thresholds")
+_KEYS = ("version", "warehouse", "as_of", "sources", "experiments", "brief", "thresholds", "parity")
 _LARGEST = 1_000_000  # bytes
 _Model = TypeVar("_Model", bound=BaseModel)
 _Judged = TypeVar("_Judged", Criterion, Guardrail)
@@ -108,13 +109,16 @@ class _Loading:
                 self.refuse((key,), f"unknown key{choices(key, _KEYS)}")
         warehouse = self._warehouse(raw)
         experiments = self._list(raw, "experiments")
+        engine = warehouse.engine if warehouse else "duckdb"
+        parity = self._parity(self._list(raw, "parity"), experiments, engine)
         pieces: dict[str, Any] = {
             "version": self._version(raw),
             "warehouse": warehouse,
-            "sources": self._sources(raw, warehouse.engine if warehouse else "duckdb"),
+            "sources": self._sources(raw, engine),
             "experiments": self._experiments(experiments),
             "briefs": self._briefs(raw.get("brief"), experiments),
-            "thresholds": self._thresholds(raw),
+            "thresholds": _with_parity(self._thresholds(raw), parity),
+            "parity": parity,
             "directory": self.folder,
             "file": self.file,
             "written": self._written(raw),
@@ -194,7 +198,45 @@ class _Loading:
             for key in ("from", "query"):
                 if isinstance(source, dict) and isinstance(source.get(key), str):
                     texts[name] = self.document.written.get(("sources", name, key), source[key])
+        parity = raw.get("parity")
+        for index, given in enumerate(parity if isinstance(parity, list) else ()):
+            texts |= self._written_sides(given, ("parity", index))
         return texts
+
+    def _written_sides(self, given: Any, at: KeyPath) -> dict[str, str]:
+        texts: dict[str, str] = {}
+        for side in SIDES if isinstance(given, dict) else ():
+            name = inspection_name(str(given.get("id")).strip(), side)
+            for key in ("from", "query"):
+                if isinstance(given.get(side), dict) and isinstance(given[side].get(key), str):
+                    texts[name] = self.document.written.get((*at, side, key), given[side][key])
+        return texts
+
+    def _parity(self, given: list[Any], experiments: list[Any], engine: str) -> tuple[Parity, ...]:
+        self.refuse_all(references.parity_findings(given, experiments))
+        ids = references.experiment_ids(experiments)
+        found: list[Parity] = []
+        for index, item in enumerate(given):
+            at: KeyPath = ("parity", index)
+            parity = self._valid(Parity, _without_inner_nulls(item), at)
+            if parity is not None:
+                only = ids[0] if parity.by is not None and len(ids) == 1 else None
+                sides = {name: self._side(parity.side(name), name, engine, at) for name in SIDES}
+                found.append(parity.model_copy(update=sides | {"experiment": parity.experiment or only}))
+        return tuple(found)
+
+    def _side(self, side: ParitySide, name: SideName, engine: str, parity: KeyPath) -> ParitySide:
+        """The side with its SQL checked and its files named in full."""
+        at: KeyPath = (*parity, name)
+        changes: dict[str, Any] = {}
+        if side.from_ is not None:
+            changes["from_"] = absolute_location(side.from_, self.folder)
+        if side.query is not None:
+            query = self._checked_sql(sql.check_query, side.query, engine, (*at, "query"))
+            changes["query"] = absolute_query(query, self.folder)
+        if side.where is not None:
+            changes["where"] = self._checked_sql(sql.check_condition, side.where, engine, (*at, "where"))
+        return side.model_copy(update=changes)
 
     def _experiments(self, given: list[Any]) -> tuple[Experiment, ...]:
         self.refuse_all(references.experiment_findings(given))
@@ -268,6 +310,25 @@ def _without_nulls(given: Any) -> Any:
         if isinstance(given, dict)
         else given
     )
+
+
+def _without_inner_nulls(parity: Any) -> Any:
+    """A parity without the keys that have no value, its sides' too."""
+    if not isinstance(parity, dict):
+        return parity
+    return parity | {name: _without_nulls(parity[name]) for name in SIDES if parity.get(name) is not None}
+
+
+def _with_parity(thresholds: Thresholds | None, parity: Iterable[Parity]) -> Thresholds | None:
+    """The thresholds with what a parity asks for itself, so that one place answers for every gap's."""
+    own = {
+        found.id: {WHOLE_TABLE: {"source_conflict_share": found.threshold}}
+        for found in parity
+        if found.threshold is not None
+    }
+    if thresholds is None or not own:
+        return thresholds
+    return thresholds.model_copy(update={"overrides": thresholds.overrides | own})
 
 
 def _completed(brief: Brief, ids: list[str]) -> Brief:

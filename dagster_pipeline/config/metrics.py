@@ -15,6 +15,7 @@ from dagster_pipeline.paths import PACKAGE
 MetricKindName = Literal["share", "mean", "ratio", "quantile"]
 EffectName = Literal["absolute", "relative"]
 BetterName = Literal["higher", "lower"]
+UnitName = Literal["request", "pro"]
 
 _FILE = PACKAGE / "metrics.yml"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -27,7 +28,8 @@ class MetricDefinition:
     ``y`` is the value per request (the numerator of a ratio), ``d`` a ratio's denominator; ``scale``
     multiplies the level; ``quantile`` is set for quantiles; ``horizon`` is in seconds; ``needs`` lists the
     mapped columns (``source.column``, alternatives joined by ``|``) without which the metric does not
-    exist.
+    exist. ``unit`` is what n counts: requests, or the pros of an arm, whose ``y`` is over the facts of a
+    pro's quotes (the model pro_returns) and whose horizon runs from the pro's first quote in the arm.
     """
 
     name: str
@@ -41,11 +43,19 @@ class MetricDefinition:
     quantile: float | None = None
     horizon: int = 0
     d: str | None = None
+    unit: UnitName = "request"
 
     def __post_init__(self) -> None:
-        for name, allowed in (("kind", MetricKindName), ("effect", EffectName), ("better", BetterName)):
+        for name, allowed in (
+            ("kind", MetricKindName),
+            ("effect", EffectName),
+            ("better", BetterName),
+            ("unit", UnitName),
+        ):
             if getattr(self, name) not in get_args(allowed):
                 raise ValueError(f"{name} must be one of {', '.join(get_args(allowed))}")
+        if self.unit == "pro" and self.kind != "share":
+            raise ValueError("metrics of unit pro are of kind share")
         if (self.kind == "quantile") != (self.quantile is not None):
             raise ValueError("quantile is for metrics of kind quantile, and they need one")
         if self.quantile is not None and not 0 < self.quantile < 1:

@@ -28,6 +28,7 @@ def source_findings(sources: dict[str, Any]) -> Iterator[Finding]:
             yield at, ONE_ORIGIN
         if name in specs and isinstance(source, dict) and isinstance(source.get("columns"), dict):
             yield from _column_findings(specs[name], source["columns"], (*at, "columns"))
+            yield from _format_findings(specs[name], source, (*at, "formats"))
     for name in MANDATORY:
         if sources.get(name) is None:
             yield ("sources", name), "is required: every metric is counted per request"
@@ -42,6 +43,17 @@ def _column_findings(spec: SourceSpec, columns: dict[str, Any], at: KeyPath) -> 
             yield (*at, column), f"is required: map {column} to the column of your table that holds it"
     if not columns:
         yield at, f"maps nothing; map at least one of {', '.join(spec.column_names)}"
+
+
+def _format_findings(spec: SourceSpec, source: dict[str, Any], at: KeyPath) -> Iterator[Finding]:
+    """Formats of columns that hold no time, or that are not mapped."""
+    times = [column.name for column in spec.columns if column.data_type == "timestamp"]
+    formats = source.get("formats")
+    for column in formats if isinstance(formats, dict) else ():
+        if column not in times:
+            yield (*at, column), f"must be a column of {spec.name} that holds a time{choices(column, times)}"
+        elif column not in source["columns"]:
+            yield (*at, column), f"has a format but no column: map {column} under columns"
 
 
 def experiment_findings(experiments: list[Any]) -> Iterator[Finding]:
@@ -111,6 +123,29 @@ def threshold_findings(overrides: dict[str, Any], names: tuple[str, ...]) -> Ite
             if key in specs[table].column_names and isinstance(limits[key], dict):
                 for name in [name for name in limits[key] if name not in names]:
                     yield ("thresholds", table, key, name), f"{NO_THRESHOLD}{choices(name, names)}"
+
+
+def parity_findings(parity: list[Any], experiments: list[Any]) -> Iterator[Finding]:
+    """Ids that are taken, experiments that are not known, and arms of no experiment."""
+    ids = experiment_ids(experiments)
+    first: dict[str, int] = {}
+    for index, given in enumerate(parity):
+        if not isinstance(given, dict):
+            continue
+        at: KeyPath = ("parity", index)
+        name = _id(given.get("id"))
+        if name in source_specs():
+            yield (*at, "id"), f"must be no source's name, as {shown(name)} is: gaps are filed under it"
+        elif name is not None and first.setdefault(name, index) != index:
+            taken = dotted(("parity", first[name], "id"))
+            yield (*at, "id"), f"must be unique; {shown(name)} is already {taken}"
+        experiment = given.get("experiment")
+        if _id(experiment) is not None and _id(experiment) not in ids:
+            allowed = choices(experiment, ids) if ids else "; none is declared under experiments"
+            yield (*at, "experiment"), f"must be the id of an experiment, not {shown(experiment)}{allowed}"
+        if experiment is None and given.get("by") is not None and len(experiments) != 1:
+            known = f"name one of {', '.join(ids)}" if ids else "declare it under experiments"
+            yield (*at, "experiment"), f"is required to say whose arms by holds; {known}"
 
 
 def experiment_ids(experiments: list[Any]) -> list[str]:

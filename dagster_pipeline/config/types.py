@@ -12,8 +12,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from dagster_pipeline.config.formats import check_formats
 from dagster_pipeline.config.locations import is_file
 from dagster_pipeline.config.metrics import EffectName, MetricDefinition, metric_definitions
+from dagster_pipeline.config.parity import Parity
 from dagster_pipeline.config.problems import KeyPath, Refusal
 from dagster_pipeline.config.scalars import (
     Arm,
@@ -31,6 +33,7 @@ from dagster_pipeline.config.scalars import (
 
 EngineName = Literal["duckdb", "snowflake", "spark", "postgres"]
 UnitName = Literal["request", "customer", "session"]
+LooksName = Literal["once", "daily"]
 
 # Shares written in decimals sum to one but for rounding: far below this, and a typing error far above.
 _SPLIT_TOLERANCE = 1e-9
@@ -66,13 +69,15 @@ class Source(_Frozen):
     """One raw table: where it is read from, and which of its columns is which.
 
     ``columns`` maps logical to physical names. Exactly one of ``from_`` (an absolute file path or glob, or a
-    relation name) and ``query`` (one SELECT, without comments or a closing semicolon) is set.
+    relation name) and ``query`` (one SELECT, without comments or a closing semicolon) is set. ``formats`` maps
+    logical time columns to the strptime formats their text is written in, tried in order.
     """
 
     from_: Text | None = Field(default=None, alias="from")
     query: Text | None = None
     columns: dict[Text, Text]
     timezone: TimeZone = "UTC"
+    formats: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
     freshness: Duration | None = None
     where: Text | None = None
 
@@ -80,6 +85,11 @@ class Source(_Frozen):
     def is_file(self) -> bool:
         """Whether ``from_`` is a file or a glob rather than a relation of the warehouse."""
         return self.from_ is not None and is_file(self.from_)
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _formats(cls, value: object) -> object:
+        return check_formats(value)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
@@ -105,6 +115,7 @@ class Experiment(_Frozen):
     """A randomised experiment: its unit, its arms with their design shares, its window.
 
     ``sampling`` holds the known logging rates, source → arm → share logged. Arms are trimmed and lower-cased.
+    ``looks`` says whether its results are looked at once, after the window, or daily as they come in.
     """
 
     id: Identifier
@@ -113,6 +124,16 @@ class Experiment(_Frozen):
     control: Arm
     window: Window | None = None
     sampling: dict[str, dict[Arm, Rate]] = Field(default_factory=dict)
+    looks: LooksName | None = None
+
+    def is_looked_at_daily(self, as_of: datetime) -> bool:
+        """Whether it is tested over and over as units come in: ``looks``, else whether it still runs at ``as_of``.
+
+        Without a window it has no end to run until, and counts as looked at once.
+        """
+        if self.looks is not None:
+            return self.looks == "daily"
+        return self.window is not None and as_of < self.window.end
 
     @property
     def treatments(self) -> tuple[str, ...]:
@@ -338,6 +359,8 @@ class Thresholds(_Frozen):
     invalid_share: Share = 0.005
     source_conflict_share: Share = 0.01
     multiple_exposure_share: Share = 0.01
+    disorder_share: Share = 0.005
+    late_assignment_share: Share = 0.005
     overrides: dict[str, dict[str, dict[str, Share]]] = Field(default_factory=dict)
 
     @classmethod
@@ -370,7 +393,8 @@ class PlumblineConfig(_Frozen):
     """All of plumbline.yml. ``directory`` is the folder of ``file``; ``as_of`` is in UTC.
 
     ``written`` holds each source's ``from`` or ``query`` as it stands in the file, before the environment
-    and the folder were filled in: what two machines have in common.
+    and the folder were filled in: what two machines have in common. Those of ``parity`` are in it too, under the
+    names of `inspection_name`.
     """
 
     version: Literal[1]
@@ -380,6 +404,7 @@ class PlumblineConfig(_Frozen):
     experiments: tuple[Experiment, ...] = ()
     briefs: tuple[Brief, ...] = ()
     thresholds: Thresholds = Thresholds()
+    parity: tuple[Parity, ...] = ()
     directory: Path
     file: Path
     written: dict[str, str] = Field(default_factory=dict)
@@ -391,3 +416,7 @@ class PlumblineConfig(_Frozen):
     def brief(self, experiment_id: str) -> Brief | None:
         """The brief of that experiment, or None."""
         return next((found for found in self.briefs if found.experiment == experiment_id), None)
+
+    def parity_of(self, source: str) -> Parity | None:
+        """The parity of that id, under which its gaps are filed in a source's place, or None."""
+        return next((found for found in self.parity if found.id == source), None)

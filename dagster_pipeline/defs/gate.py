@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from dagster_pipeline.defs.groups import GROUPS
 from dagster_pipeline.defs.register import Registered
 from dagster_pipeline.defs.resources import PlumblineRun
 from dagster_pipeline.gaps.assess import RunAssessment
@@ -10,9 +11,10 @@ from dagster_pipeline.gate.decision import Decision
 from dagster_pipeline.gate.inputs import decision_inputs
 from dagster_pipeline.progress import Step, tell
 from dagster_pipeline.register import store
+from dagster_pipeline.report.escape import markdown_text
 
 
-@dg.asset(group_name="decision")
+@dg.asset(group_name=GROUPS["gate"], kinds={"python"})
 def launch_gate(
     context: dg.AssetExecutionContext,
     gap_assessment: RunAssessment,
@@ -26,14 +28,20 @@ def launch_gate(
     decisions = [decide(one) for one in inputs]
     context.add_output_metadata(
         {
-            (d.experiment or "run"): f"{d.verdict.value}: {d.reasons[0] if d.reasons else ''}"
-            for d in decisions
+            "verdicts": ", ".join(f"{d.experiment or 'no experiment'}: {d.verdict.value}" for d in decisions),
+            "reasons": dg.MetadataValue.md("\n\n".join(map(_reasons, decisions))),
         }
     )
     return decisions
 
 
-@dg.asset(group_name="decision")
+def _reasons(decision: Decision) -> str:
+    """The verdict's reasons as a list; ids and names of the user's are text, never markup."""
+    title = f"**{markdown_text(decision.experiment or 'no experiment', 200)}**"
+    return "\n".join([title, "", *(f"- {markdown_text(reason, 600)}" for reason in decision.reasons)])
+
+
+@dg.asset(group_name=GROUPS["gate"], kinds={"python"})
 def published_warehouse(
     gap_register: Registered, launch_gate: list[Decision], plumbline: PlumblineRun
 ) -> None:

@@ -1,10 +1,14 @@
 """The run's gaps enter the register: stable ids, history, in the warehouse."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 
 from dagster_pipeline.checks.result import CheckResult
+from dagster_pipeline.defs.groups import GROUPS
+from dagster_pipeline.defs.metadata import unresolved
 from dagster_pipeline.defs.resources import PlumblineRun
 from dagster_pipeline.engines.inspection import SourceStatus
 from dagster_pipeline.gaps.assess import RunAssessment
@@ -14,6 +18,7 @@ from dagster_pipeline.progress import Step, tell
 from dagster_pipeline.register import store
 from dagster_pipeline.register.documents import RegisteredCheck, link_checks
 from dagster_pipeline.register.history import Evaluation, Merged, merge
+from dagster_pipeline.report.decision_view import open_gaps_by_severity
 from dagster_pipeline.report.summary import register_markdown
 from dagster_pipeline.transform.results import WarehouseBuild
 
@@ -26,7 +31,7 @@ class Registered:
     checks: tuple[RegisteredCheck, ...]
 
 
-@dg.asset(group_name="decision")
+@dg.asset(group_name=GROUPS["register"], kinds={"python"})
 def gap_register(
     context: dg.AssetExecutionContext,
     gap_assessment: RunAssessment,
@@ -42,10 +47,19 @@ def gap_register(
         prior = store.latest_gaps(connection)
     evaluation = _evaluation(warehouse_build, measurements, gap_assessment)
     merged = merge(prior, gap_assessment.gaps, evaluation, run_id=plumbline.run_id, at=plumbline.started_at)
+    by_event = Counter(event.event.value for event in merged.events)
     context.add_output_metadata(
-        {"register": dg.MetadataValue.md(register_markdown(merged.gaps)), "events": len(merged.events)}
+        {
+            "register": dg.MetadataValue.md(register_markdown(merged.gaps)),
+            "open": open_gaps_by_severity(unresolved(merged.gaps)),
+            "changed_in_this_run": _changes(by_event),
+        }
     )
     return Registered(merged, link_checks(check_results, merged.gaps))
+
+
+def _changes(by_event: Mapping[str, int]) -> str:
+    return ", ".join(f"{size} {event.replace('_', ' ')}" for event, size in by_event.items()) or "nothing"
 
 
 def _evaluation(build: WarehouseBuild, measurements: Measurements, assessment: RunAssessment) -> Evaluation:
@@ -53,8 +67,11 @@ def _evaluation(build: WarehouseBuild, measurements: Measurements, assessment: R
         i.name for i in build.inspections.values() if i.status not in (SourceStatus.OK, SourceStatus.UNMAPPED)
     }
     absent = {f"{f.source}.{f.column}" for f in build.mapping.findings if f.kind == "schema_change"}
+    uncompared = {
+        f.source for f in build.mapping.findings if f.kind == "not_evaluated" and not f.expected and not f.column
+    }
     return Evaluation(
         kinds=frozenset(kind for kind in gap_kinds() if f"gap_{kind}" not in measurements.unread),
-        unread=frozenset(unread | absent),
+        unread=frozenset(unread | absent | uncompared),
         experiments=frozenset(e.experiment for e in assessment.experiments if e.experiment),
     )

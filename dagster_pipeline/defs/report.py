@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from dagster_pipeline.defs.groups import GROUPS
 from dagster_pipeline.defs.register import Registered
 from dagster_pipeline.defs.resources import PlumblineRun
 from dagster_pipeline.gaps.assess import RunAssessment
@@ -11,10 +12,11 @@ from dagster_pipeline.progress import Step, tell
 from dagster_pipeline.report.assemble import RunFacts, assemble
 from dagster_pipeline.report.files import write_outputs
 from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.summary import render_summary
 from dagster_pipeline.transform.results import WarehouseBuild
 
 
-@dg.asset(group_name="decision", deps=["published_warehouse"])
+@dg.asset(group_name=GROUPS["report"], deps=["published_warehouse"], kinds={"python"})
 def report(
     context: dg.AssetExecutionContext,
     warehouse_build: WarehouseBuild,
@@ -36,11 +38,18 @@ def report(
     )
     found = assemble(facts, gap_register.merged.gaps, gap_register.checks, launch_gate)
     paths = write_outputs(found, plumbline.output_folder)
-    context.add_output_metadata({"verdict": dg.MetadataValue.path(str(paths[-1])), "files": len(paths)})
+    context.add_output_metadata(
+        {
+            "summary": dg.MetadataValue.md(render_summary(found)),
+            "page": dg.MetadataValue.path(str(plumbline.output_folder / "report" / "index.html")),
+            "verdict": dg.MetadataValue.path(str(paths[-1])),
+            "files": len(paths),
+        }
+    )
     return found
 
 
-@dg.asset(group_name="decision", deps=["report"])
+@dg.asset(group_name=GROUPS["report"], deps=["report"], kinds={"python"})
 def pipeline_health(context: dg.AssetExecutionContext, warehouse_build: WarehouseBuild) -> None:
     """Fails the run where our own models broke: the register is written by then, and nobody takes the run for whole."""
     broken = [node.name for node in warehouse_build.result.broken]

@@ -4,7 +4,8 @@ import dagster as dg
 
 line_job = dg.define_asset_job(
     "plumbline",
-    selection=dg.AssetSelection.all(include_sources=False),
+    # Checks of the sources are named apart: a source is no asset of the job, as nothing here makes it.
+    selection=dg.AssetSelection.all(include_sources=False) | dg.AssetSelection.all_asset_checks(),
     description="The whole line: inspect, build, check, bound, decide, report.",
     executor_def=dg.in_process_executor,
 )

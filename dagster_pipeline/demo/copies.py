@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dagster_pipeline.demo.ledger import KEYS, Ledger, time_of, timestamp
+from dagster_pipeline.demo.ledger import KEYS, Ledger, literal, time_of, timestamp
 from dagster_pipeline.demo.marketplace import GEOS
 from dagster_pipeline.demo.spec import TIME_COLUMNS
 from dagster_pipeline.errors import PlumblineError
@@ -16,7 +16,16 @@ _OTHER_CONTENT = {
     "hires": "round(amount * 1.5 + 1, 2) as amount",
     "support_tickets": "opened_at - interval 1 second as opened_at",
 }
-_CAN_BE_FUTURE = ("requests", "quotes", "quote_events", "hires", "messages", "support_tickets")
+_CAN_BE_FUTURE = (
+    "requests",
+    "quotes",
+    "quote_events",
+    "hires",
+    "assignments",
+    "messages",
+    "support_tickets",
+    "spam_flags",
+)
 
 
 def repeat_rows(ledger: Ledger, table: str, share: float) -> None:
@@ -61,7 +70,7 @@ def expose_twice(ledger: Ledger, share: float) -> None:
     """Assigns a share of the units once more, an hour later and to the next arm."""
     count = round(share * ledger.size("assignments"))
     ledger.pick("assignments", count, "multiple_exposures")
-    arms = "[" + ", ".join("'" + arm.replace("'", "''") + "'" for arm in ledger.spec.arms) + "]"
+    arms = f"[{', '.join(map(literal, ledger.spec.arms))}]"
     following = f"{arms}[list_position({arms}, variant) % {len(ledger.spec.arms)} + 1]"
     ledger.copy(
         "assignments",

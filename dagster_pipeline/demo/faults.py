@@ -10,14 +10,27 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_pipeline.demo import copies, losses, values
+from dagster_pipeline.demo import copies, drifts, losses, partitions, times, values
+from dagster_pipeline.demo.drifts import Drift
 from dagster_pipeline.demo.ledger import Ledger
+from dagster_pipeline.demo.partitions import MissingPartition
 from dagster_pipeline.demo.spec import TABLES, WorldSpec
 from dagster_pipeline.demo.tables import quoted
+from dagster_pipeline.demo.times import HourShift
 from dagster_pipeline.demo.values import NullJump
 from dagster_pipeline.errors import PlumblineError
 
-__all__ = ["Faults", "FileFault", "NullJump", "break_file", "plant", "written_columns"]
+__all__ = [
+    "Drift",
+    "Faults",
+    "FileFault",
+    "HourShift",
+    "MissingPartition",
+    "NullJump",
+    "break_file",
+    "plant",
+    "written_columns",
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,16 @@ class Faults:
     ``orphans``: requests are removed until that share of the table's rows has lost its parent (every other
     child of these requests is orphaned too); ``dangling``: rows that point at a parent that never existed.
     ``srm``: share of ``srm_arm``'s units (default: the last arm's) lost with all their rows.
-    ``stale``: how far behind as_of the table ends. ``invalid``: variant (repairable), outcome, price, amount.
+    ``stale``: how far behind as_of the table ends. ``early_quotes``: quotes and their events dated before the
+    request. ``shifted_events``: events some seconds after the quote's own row; ``hour_shift``: whole hours, in
+    one arm. ``late_assignment``: assignments dated after their unit's first quote. ``missing_partition``: days
+    a table lacks. ``sampled_logging``: share of the quote events of ``sampled_arm``'s cohort requests (default:
+    the last arm's) never logged. ``drifts``: requests whose category or geo moves. ``imbalance``: share of the
+    last arm's customers' requests before the window that get a hire more. ``stale_dashboard``: share of the
+    dashboards' figures off by a tenth.
+    ``invalid``: variant and outcome as in the two below, price and amount negative. ``miscased``: variants and
+    outcomes in another case and with blanks (repairable); ``undeclared``: those that no declaration names;
+    ``unreadable``: times and numbers written as text that is neither.
     ``renamed`` maps a column to its new name, ``retyped`` to its new SQL type.
     """
 
@@ -52,7 +74,18 @@ class Faults:
     future: Mapping[str, float] = field(default_factory=dict)
     early_quotes: float = 0.0
     shifted_events: float = 0.0
+    hour_shift: HourShift | None = None
+    late_assignment: float = 0.0
+    missing_partition: tuple[MissingPartition, ...] = ()
+    sampled_logging: float = 0.0
+    sampled_arm: str | None = None
+    drifts: tuple[Drift, ...] = ()
+    imbalance: float = 0.0
+    stale_dashboard: float = 0.0
     invalid: Mapping[str, float] = field(default_factory=dict)
+    miscased: Mapping[str, float] = field(default_factory=dict)
+    undeclared: Mapping[str, float] = field(default_factory=dict)
+    unreadable: Mapping[str, float] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     retyped: Mapping[str, str] = field(default_factory=dict)
@@ -79,8 +112,12 @@ def _take_rows(ledger: Ledger, faults: Faults) -> None:
     losses.lose_units(ledger, faults.srm, faults.srm_arm or ledger.spec.arms[-1])
     for table, share in faults.orphans.items():
         losses.remove_parents(ledger, table, share, faults.orphans_keep_assignment)
+    for partition in faults.missing_partition:
+        partitions.lose_days(ledger, partition)
     losses.lose_assignments(ledger, faults.missing_assignment, recoverable=False)
     losses.lose_assignments(ledger, faults.recovered_assignment, recoverable=True)
+    if faults.sampled_logging:
+        losses.sample_events(ledger, faults.sampled_logging, faults.sampled_arm or ledger.spec.arms[-1])
 
 
 def _add_rows(ledger: Ledger, faults: Faults) -> None:
@@ -94,27 +131,47 @@ def _add_rows(ledger: Ledger, faults: Faults) -> None:
         copies.add_future_rows(ledger, table, share)
     if faults.multiple_exposures:
         copies.expose_twice(ledger, faults.multiple_exposures)
+    if faults.imbalance:
+        drifts.hire_before_the_window(ledger, faults.imbalance)
 
 
 def _change_values(ledger: Ledger, faults: Faults) -> None:
     for table, share in faults.dangling.items():
         values.break_links(ledger, table, share)
-    if faults.early_quotes:
-        values.quote_too_early(ledger, faults.early_quotes)
-    if faults.shifted_events:
-        values.shift_events(ledger, faults.shifted_events)
+    _change_times(ledger, faults)
     if faults.null_jump:
         values.blank_from_date(ledger, faults.null_jump)
     for address, share in faults.nulls.items():
         values.blank_values(ledger, address, share)
-    for address, share in faults.invalid.items():
-        values.spoil_values(ledger, address, share)
+    for spoilt, spoil in (
+        (faults.invalid, values.spoil_values),
+        (faults.miscased, values.miscase_values),
+        (faults.undeclared, values.rename_values),
+        (faults.unreadable, values.garble_values),
+    ):
+        for address, share in spoilt.items():
+            spoil(ledger, address, share)
+    for drift in faults.drifts:
+        drifts.move_requests(ledger, drift)
+    if faults.stale_dashboard:
+        drifts.age_dashboards(ledger, faults.stale_dashboard)
     if faults.missing_quote_variant or faults.missing_assignment:
         values.blank_quote_variants(ledger, faults.missing_quote_variant)
 
 
+def _change_times(ledger: Ledger, faults: Faults) -> None:
+    if faults.early_quotes:
+        times.quote_too_early(ledger, faults.early_quotes)
+    if faults.shifted_events:
+        times.shift_events(ledger, faults.shifted_events)
+    if faults.hour_shift:
+        times.shift_hours(ledger, faults.hour_shift)
+    if faults.late_assignment:
+        times.assign_late(ledger, faults.late_assignment)
+
+
 def written_columns(con: duckdb.DuckDBPyConnection, spec: WorldSpec, faults: Faults) -> dict[str, str]:
-    """The select list under which each table is written: columns dropped, renamed and retyped."""
+    """The select list under which each table is written: columns dropped, renamed, retyped, and made unreadable."""
     ledger = Ledger(con, spec)
     return {
         table: ", ".join(
@@ -128,11 +185,11 @@ def written_columns(con: duckdb.DuckDBPyConnection, spec: WorldSpec, faults: Fau
 
 def _written(address: str, column: str, faults: Faults) -> str:
     name = faults.renamed.get(address, column)
-    value = (
-        f"cast({quoted(column)} as {faults.retyped[address]})"
-        if address in faults.retyped
-        else quoted(column)
-    )
+    value = quoted(column)
+    if faults.unreadable.get(address):
+        value = values.garbled(address, value)
+    if address in faults.retyped:
+        value = f"cast({value} as {faults.retyped[address]})"
     return f"{value} as {quoted(name)}"
 
 

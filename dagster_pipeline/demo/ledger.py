@@ -31,6 +31,11 @@ def timestamp(moment: datetime) -> str:
     return f"make_timestamp({microseconds(moment)})"
 
 
+def literal(text: str) -> str:
+    """The text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 @dataclass
 class Ledger:
     """The tables of one world while faults are planted; ``planted`` adds up what was done.

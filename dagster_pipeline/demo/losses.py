@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, time_of
+from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, literal, time_of
 from dagster_pipeline.demo.marketplace import IntArray
 
 
@@ -29,8 +29,7 @@ def lose_units(ledger: Ledger, share: float, arm: str) -> None:
     count = round(share * of_arm[0]) if of_arm else 0
     if not count:
         return
-    literal = arm.replace("'", "''")
-    ledger.pick("assignments", count, "sample_ratio_mismatch", f"variant = '{literal}'")
+    ledger.pick("assignments", count, "sample_ratio_mismatch", f"variant = {literal(arm)}")
     ledger.con.execute(
         f"delete from requests where {ledger.in_cohort()} and {ledger.entity()} in "
         "(select entity_id from assignments inner join picked using (row_id))"
@@ -54,6 +53,11 @@ def remove_parents(ledger: Ledger, table: str, share: float, keep_assignment: bo
         "select request_id from requests inner join picked using (row_id)"
     )
     ledger.con.execute("delete from requests where row_id in (select row_id from picked)")
+    settle_children(ledger, keep_assignment)
+
+
+def settle_children(ledger: Ledger, keep_assignment: bool) -> None:
+    """Counts and marks as orphans what hangs on the requests in the table ``removed``."""
     for child in CHILDREN_OF_REQUESTS:
         gone = "fault is null and request_id in (select request_id from removed)"
         ledger.add(f"orphan_rows.{child}", ledger.size(child, gone))
@@ -124,6 +128,18 @@ def _mark_unassigned(ledger: Ledger, recoverable: bool) -> None:
         "update requests set fault = 'missing_variant' "
         "where request_id in (select request_id from unassigned)"
     )
+
+
+def sample_events(ledger: Ledger, share: float, arm: str) -> None:
+    """Drops a share of the events logged of quotes to one arm's cohort requests."""
+    of_arm = (
+        f"variant = {literal(arm)} and request_id in "
+        f"(select request_id from requests where {ledger.in_cohort()})"
+    )
+    count = round(share * ledger.size("quote_events", of_arm))
+    ledger.pick("quote_events", count, "sampled_logging", of_arm)
+    ledger.con.execute("delete from quote_events where row_id in (select row_id from picked)")
+    ledger.add("sampled_logging.quote_events", count)
 
 
 def _fill(rng: np.random.Generator, row_ids: IntArray, sizes: IntArray, target: int) -> IntArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -75,14 +76,22 @@ def write_config(folder: Path, world: World, name: str = "plumbline.yml") -> Pat
     Files are named relative to the folder where they lie inside it. Columns keep the names of a clean
     world, so a column that a fault dropped or renamed is missing from its source, as in real life.
     """
-    spec = world.spec
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    origins = {table: str(_inside(file.resolve(), folder.resolve())) for table, file in world.files.items()}
+    path.write_text(config_text(world.spec, origins), encoding="utf-8")
+    return path
+
+
+def config_text(spec: WorldSpec, origins: Mapping[str, str]) -> str:
+    """The plumbline.yml of a world whose tables are read from ``origins``: by table a file or a relation."""
     lines = [
         "# The demo world: a two-sided marketplace with one experiment.",
         "version: 1",
         "warehouse: {engine: duckdb, path: .plumbline/warehouse.duckdb}",
         f"as_of: {_moment(spec.as_of)}",
         "sources:",
-        *(_source(table, world.files[table], folder) for table in _SOURCES if table in world.files),
+        *(_source(table, origins[table]) for table in _SOURCES if table in origins),
         "experiments:",
         f"  - id: {_text(spec.experiment)}",
         f"    unit: {spec.unit}",
@@ -90,21 +99,18 @@ def write_config(folder: Path, world: World, name: str = "plumbline.yml") -> Pat
         f"    split: {{{', '.join(f'{_text(a)}: {s}' for a, s in zip(spec.arms, spec.split, strict=True))}}}",
         f"    window: {{start: {_moment(spec.start)}, end: {_moment(spec.end)}}}",
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_text(
-        "\n".join(lines) + "\n" + _BRIEF.format(experiment=_text(spec.experiment)), encoding="utf-8"
-    )
-    return path
+    return "\n".join(lines) + "\n" + _BRIEF.format(experiment=_text(spec.experiment))
 
 
-def _source(table: str, file: Path, folder: Path) -> str:
+def _inside(file: Path, folder: Path) -> Path:
+    return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+
+def _source(table: str, origin: str) -> str:
     columns, freshness = _SOURCES[table]
-    inside = file.resolve().is_relative_to(folder.resolve())
-    where = file.resolve().relative_to(folder.resolve()) if inside else file.resolve()
     mapping = ", ".join(f"{column}: {column}" for column in columns.split())
     slo = f"    freshness: {freshness}\n" if freshness else ""
-    return f"  {table}:\n    from: {_text(str(where))}\n{slo}    columns: {{{mapping}}}"
+    return f"  {table}:\n    from: {_text(origin)}\n{slo}    columns: {{{mapping}}}"
 
 
 def _moment(moment: datetime) -> str:

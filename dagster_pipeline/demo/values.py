@@ -1,22 +1,21 @@
-"""Faults that change values in place: nulls, invalid values, broken links, wrong times."""
+"""Faults that change values in place: nulls, invalid values, broken links."""
 
 # ruff: noqa: S608  (table and column names come from our own vocabulary or are checked against it)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, time_of, timestamp
+from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, literal, time_of, timestamp
 from dagster_pipeline.errors import PlumblineError
 
-# How a value goes wrong: repairable where the meaning stays plain (case and blanks), else not.
-_INVALID = {
-    "variant": "'  ' || upper(variant) || ' '",
-    "outcome": "'n/a'",
-    "price": "-abs(price) - 1",
-    "amount": "-abs(amount) - 1",
-}
+_NEGATIVE = {"price": "-abs(price) - 1", "amount": "-abs(amount) - 1"}
+_MISCASED = {"variant": "'  ' || upper(variant) || ' '", "outcome": "' ' || upper(outcome) || '  '"}
+_UNDECLARED = {"variant": "'beta'", "outcome": "'n/a'"}
+# What `invalid` does to each column: repairable where the meaning stays plain (case and blanks), else not.
+_INVALID = {**_NEGATIVE, "variant": _MISCASED["variant"], "outcome": _UNDECLARED["outcome"]}
 _INSTEAD = {
     "requests.request_id": "orphans or srm",
     "quotes.variant": "missing_quote_variant",
@@ -104,16 +103,71 @@ def blank_quote_variants(ledger: Ledger, share: float) -> None:
 
 
 def spoil_values(ledger: Ledger, address: str, share: float) -> None:
-    """Makes a share of a column's values invalid."""
-    table, column = ledger.locate(address)
-    if column not in _INVALID:
+    """Makes a share of a column's values invalid: variants miscased, outcomes undeclared, amounts negative."""
+    _replace_values(ledger, address, share, _INVALID, is_repaired=address.endswith(".variant"))
+
+
+def miscase_values(ledger: Ledger, address: str, share: float) -> None:
+    """Writes a share of a column's values in upper case and with blanks around them."""
+    _replace_values(ledger, address, share, _MISCASED, is_repaired=True)
+
+
+def rename_values(ledger: Ledger, address: str, share: float) -> None:
+    """Gives a share of a column's rows a value that no declaration names.
+
+    A unit assigned to an arm that doesn't exist leaves its cohort requests without a variant.
+    """
+    if "'beta'" in [literal(arm) for arm in ledger.spec.arms]:
         raise PlumblineError(
-            f"No invalid values known for {address!r} of the demo world. Columns: {', '.join(_INVALID)}."
+            "Undeclared variants of the demo world are named 'beta', which is one of its arms."
+        )
+    _replace_values(ledger, address, share, _UNDECLARED, is_repaired=False)
+    if address == "assignments.variant":
+        unknown = (
+            f"{ledger.in_cohort()} and {ledger.entity()} in "
+            "(select entity_id from assignments inner join picked using (row_id))"
+        )
+        ledger.add("missing_variant.requests.residual", ledger.size("requests", unknown))
+
+
+def _replace_values(
+    ledger: Ledger, address: str, share: float, instead: Mapping[str, str], *, is_repaired: bool
+) -> None:
+    table, column = ledger.locate(address)
+    if column not in instead:
+        raise PlumblineError(
+            f"No such invalid values known for {address!r} of the demo world. Columns: {', '.join(instead)}."
         )
     count = round(share * ledger.size(table))
     ledger.pick(table, count, f"invalid.{address}", f"{column} is not null")
-    ledger.update(table, f"{column} = {_INVALID[column]}", "invalid")
+    ledger.update(table, f"{column} = {instead[column]}", "invalid")
     ledger.add(f"invalid_values.{address}", count)
+    if not is_repaired:
+        ledger.add(f"invalid_values.{address}.residual", count)
+
+
+def garble_values(ledger: Ledger, address: str, share: float) -> None:
+    """Notes a share of a time's or number's rows, whose column will be written as text, theirs as what can't be read."""
+    table, column = ledger.locate(address)
+    kinds = dict(ledger.con.execute(f"select column_name, column_type from (describe {table})").fetchall())
+    if kinds[column] == "VARCHAR":
+        raise PlumblineError(
+            f"Any text can be read as {address!r} of the demo world: name a time or a number."
+        )
+    count = round(share * ledger.size(table))
+    ledger.pick(table, count, f"unreadable.{address}", f"{column} is not null")
+    ledger.update(table, "position = position", "unreadable")
+    ledger.con.execute("create temp table if not exists garbled (address varchar, row_id bigint)")
+    ledger.con.execute("insert into garbled select ?, row_id from picked", [address])
+    ledger.add(f"invalid_values.{address}", count)
+    if address != "quotes.quoted_at":  # of which the event log knows better
+        ledger.add(f"invalid_values.{address}.residual", count)
+
+
+def garbled(address: str, column: str) -> str:
+    """The column as text, what can't be read in its noted rows, as SQL."""
+    noted = f"row_id in (select row_id from garbled where address = {literal(address)})"
+    return f"case when {noted} then 'not known' else cast({column} as varchar) end"
 
 
 def break_links(ledger: Ledger, table: str, share: float) -> None:
@@ -125,51 +179,3 @@ def break_links(ledger: Ledger, table: str, share: float) -> None:
     ledger.pick(table, count, f"dangling.{table}")
     ledger.update(table, f"{column} = 'lost-' || {column}", "orphan")
     ledger.add(f"orphan_rows.{table}", count)
-
-
-def quote_too_early(ledger: Ledger, share: float) -> None:
-    """Dates a share of the quotes, and their events, one to ninety minutes before the request."""
-    count = round(share * ledger.size("quotes"))
-    ledger.pick("quotes", count, "early_quotes", _HAS_PLAIN_EVENT)
-    _pair_events(ledger)
-    for table, row in (("quotes", "quote_row"), ("quote_events", "event_row")):
-        ledger.con.execute(
-            f"update {table} set fault = 'early', "
-            f"{time_of(table)} = created_at - to_seconds(60 + quote_row * 7919 % 5340) "
-            f"from paired where {table}.row_id = paired.{row}"
-        )
-    ledger.add("timestamp_disorder.quotes.quoted_at", count)
-
-
-def shift_events(ledger: Ledger, share: float) -> None:
-    """Dates a share of the logged events 2 to 600 seconds after the transactional row of the same quote."""
-    count = round(share * ledger.size("quotes"))
-    room = f"quoted_at < {timestamp(ledger.spec.as_of)} - interval 10 minute"
-    ledger.pick("quotes", count, "shifted_events", f"{_HAS_PLAIN_EVENT} and {room}")
-    _pair_events(ledger)
-    ledger.con.execute(
-        "update quote_events set fault = 'shifted', "
-        "event_at = event_at + to_seconds(2 + quote_row * 7919 % 599) "
-        "from paired where quote_events.row_id = paired.event_row"
-    )
-    ledger.update("quotes", "position = position", "shifted")
-    ledger.add("source_conflict.quote_events", count)
-
-
-_HAS_PLAIN_EVENT = (
-    "quoted_at is not null and request_id in (select request_id from requests) and (request_id, pro_id) in "
-    "(select (request_id, pro_id) from quote_events group by request_id, pro_id having count(*) = 1 "
-    "and bool_and(fault is null))"
-)
-
-
-def _pair_events(ledger: Ledger) -> None:
-    """The picked quotes beside their events and requests: table ``paired``."""
-    ledger.con.execute(
-        "create or replace temp table paired as "
-        "select quotes.row_id as quote_row, events.row_id as event_row, "
-        "any_value(requests.created_at) as created_at from picked inner join quotes using (row_id) "
-        "inner join quote_events as events "
-        "on events.request_id = quotes.request_id and events.pro_id = quotes.pro_id "
-        "inner join requests on requests.request_id = quotes.request_id group by all"
-    )

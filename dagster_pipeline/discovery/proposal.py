@@ -11,6 +11,7 @@ from dagster_pipeline.discovery.bridges import Bridge
 from dagster_pipeline.discovery.matching import ColumnChoice, Guess, SourceChoice, SourceMatch
 from dagster_pipeline.discovery.quoting import comment, scalar, sql_name
 from dagster_pipeline.discovery.relations import Relation, Unreadable
+from dagster_pipeline.engines.formats import declared_line
 
 _ALTERNATIVES = 3
 _CONTROL_WORDS = ("control", "ctrl", "baseline", "a", "holdout", "off", "0")
@@ -94,6 +95,7 @@ class Proposal:
         yield f"from: {scalar(self._address(match.relation))}"
         yield "columns:"
         yield from (f"  {_column(column)}" for column in match.columns)
+        yield from _formats(match)
         times = {
             column.best.physical
             for column in match.columns
@@ -177,6 +179,29 @@ def _column(choice: ColumnChoice) -> str:
     if choice.is_sure and _can_stand(best):
         return f"{name}: {scalar(best.physical)}   # {_reason(best)}{others}"
     return f"# {name}: {scalar(best.physical)}   # unsure, {_reason(best)}{others}"
+
+
+def _formats(match: SourceMatch) -> Iterator[str]:
+    """The formats of times that are neither ISO 8601 nor epochs: live where decided, a question where not."""
+    times = [choice for choice in match.columns if choice.spec.data_type == "timestamp" and choice.best]
+    entries = [entry for choice in times if (entry := _format_entry(choice, match.relation))]
+    if entries:
+        yield "formats:" if any(not entry.startswith("#") for entry in entries) else "# formats:"
+        yield from (f"  {entry}" for entry in entries)
+
+
+def _format_entry(choice: ColumnChoice, relation: Relation) -> str:
+    """A column's entry under ``formats``: live, a comment where it is not sure, "" where it needs none."""
+    guess, name = choice.best, choice.spec.name
+    reading = relation.column(guess.physical).reading if guess else None
+    if guess is None or reading is None:
+        return ""
+    why = comment(reading.evidence)
+    if reading.is_decided:
+        sign = "" if choice.is_sure and _can_stand(guess) else "# "
+        return f"{sign}{declared_line(name, reading.formats)}   # {why}"
+    ways = " or ".join(declared_line(name, way) for way in reading.proposals or (reading.formats,))
+    return f"# {ways}   # which is it? {why}"
 
 
 def _can_stand(guess: Guess) -> bool:

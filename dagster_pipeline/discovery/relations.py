@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +18,9 @@ from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.locations import is_file
 from dagster_pipeline.engines import files
 from dagster_pipeline.engines.duckdb import DuckDBEngine
+from dagster_pipeline.engines.duckdb_profile import shapes
 from dagster_pipeline.engines.files import SourceFileError
+from dagster_pipeline.engines.formats import ColumnReading, decide
 from dagster_pipeline.engines.inspection import one_line
 
 SAMPLE_ROWS = 10_000
@@ -26,6 +29,7 @@ _OWN_SCHEMAS = "plumbline_"
 _ERA = ("1970-01-01", "2200-01-01")
 _EPOCHS = ("1e8", "1e17")
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|DECIMAL|DOUBLE|FLOAT")
+_LIKE_A_DATE = "^([0-9]{1,4}[-/. ][0-9]{1,2}[-/. ][0-9]{1,4}|[0-9]{1,2}[- ][a-z]{3,9}[- ][0-9]{4}|[a-z]{3,9} [0-9]{1,2},? [0-9]{4})"
 _PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ENGINE = DuckDBEngine()
 
@@ -50,7 +54,8 @@ class Column:
     """One physical column, from the sample; shares are of the sampled rows.
 
     ``dates`` is the share of values whose text reads as a timestamp, ``numbers`` as a number, ``epochs`` as a
-    number that could be seconds, milli- or microseconds since 1970.
+    number that could be seconds, milli- or microseconds since 1970. ``reading`` says how text is to be read that is
+    a time but not in ISO 8601, from all rows.
     """
 
     name: str
@@ -60,11 +65,13 @@ class Column:
     dates: float = 0.0
     numbers: float = 0.0
     epochs: float = 0.0
+    reading: ColumnReading | None = None
 
     @property
     def is_timestamp(self) -> bool:
-        """A timestamp or date by type, or text that all reads as one."""
-        return self.data_type.startswith(("TIMESTAMP", "DATE")) or self.dates >= 0.95
+        """A timestamp or date by type, or text that all reads as one, if only a person could say which."""
+        written = self.reading is not None
+        return self.data_type.startswith(("TIMESTAMP", "DATE")) or self.dates >= 0.95 or written
 
     @property
     def is_number(self) -> bool:
@@ -158,9 +165,14 @@ def _contained(connection: Connection, child: Relation, column: str) -> float:
 
 def newest(connection: Connection, relation: Relation, column: str) -> str | None:
     """The latest timestamp of a column as ISO text in UTC, over all rows; None where there is none."""
-    value = f"max(try_cast({_ENGINE.quote(column)} as timestamptz))"
+    name, reading = _ENGINE.quote(column), relation.column(column).reading
+    value = f"try_cast({name} as timestamptz)"
+    if reading is not None:
+        formats = ", ".join(_ENGINE.literal(text) for text in reading.formats if "%z" not in text)
+        value = f"try_strptime(trim({name}), [{formats}])" if formats else "cast(null as timestamp)"
+    plausible = f"{value} between timestamp '{_ERA[0]}' and timestamp '{_ERA[1]}'"
     row = connection.execute(
-        f"select strftime({value}, '%Y-%m-%dT%H:%M:%SZ') from {relation.sql}"
+        f"select strftime(max({value}), '%Y-%m-%dT%H:%M:%SZ') from {relation.sql} where {plausible}"
     ).fetchall()[0]
     return str(row[0]) if row[0] else None
 
@@ -192,6 +204,7 @@ def _selectable(candidate: Candidate) -> str:
     if first.stat().st_size == 0:
         raise SourceFileError("it has no content (0 bytes)")
     files.check_whole(first)
+    files.check_encoding(first)
     # As the pipeline reads it: all text. What reads as a timestamp or a number is measured, not detected.
     wanted = {column for spec in source_specs().values() for column in spec.column_names}
     delimiter = _ENGINE.literal(files.csv_delimiter(first, wanted))
@@ -216,7 +229,24 @@ def _sampled(
         _column(name, data_type, counts[0], counts[1 + 5 * i : 6 + 5 * i])
         for i, (name, data_type) in enumerate(described)
     )
-    return Relation(candidate, sql, columns, counts[0])
+    return Relation(candidate, sql, tuple(_with_reading(connection, sql, c) for c in columns), counts[0])
+
+
+def _with_reading(connection: Connection, sql: str, column: Column) -> Column:
+    """A text column that is no time as it stands, with how it would be one; unchanged where it would be none."""
+    if column.data_type != "VARCHAR" or column.is_timestamp or column.is_number or column.nulls == 1.0:
+        return column
+    name = _ENGINE.quote(column.name)
+    sample = f"(select {name} from {sql} limit {SAMPLE_ROWS})"
+    like_dates = connection.execute(
+        f"select avg(regexp_matches(lower(trim({name})), '{_LIKE_A_DATE}')::int) from {sample} where trim({name}) <> ''"
+    ).fetchall()[0][0]
+    if like_dates is None or like_dates < 0.95:
+        return column
+    counts = shapes(connection, sql, name, datetime.now(UTC))
+    reading = decide(counts, column.name, "")
+    unknown = reading is None or reading.unknown > 0.05 * sum(count.count for count in counts)
+    return column if unknown else replace(column, reading=reading)
 
 
 def _measures(column: str) -> str:
@@ -232,8 +262,8 @@ def _measures(column: str) -> str:
 
 def _column(name: str, data_type: str, rows: int, counts: Sequence[int]) -> Column:
     filled, *measured = counts
-    distinct, *shares = (count / filled if filled else 0.0 for count in measured)
-    return Column(name, data_type, distinct, 1 - filled / rows if rows else 0.0, *shares)
+    distinct, dates, numbers, epochs = (count / filled if filled else 0.0 for count in measured)
+    return Column(name, data_type, distinct, 1 - filled / rows if rows else 0.0, dates, numbers, epochs)
 
 
 def _pattern(file: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -11,14 +12,18 @@ from urllib.parse import quote
 import duckdb
 
 from dagster_pipeline.config.catalogue import source_specs
+from dagster_pipeline.config.parity import SIDES, Parity, SideName, inspection_name
+from dagster_pipeline.config.types import Source
 from dagster_pipeline.engines import files
 from dagster_pipeline.engines.base import Engine
+from dagster_pipeline.engines.duckdb_query import csv_files, without_date_guesses
+from dagster_pipeline.engines.duckdb_readings import Columns, with_readings
 from dagster_pipeline.engines.files import SourceFileError
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus, match_columns, one_line
 from dagster_pipeline.engines.warehouse import WarehouseSession, read_published
 
 if TYPE_CHECKING:
-    from dagster_pipeline.config.types import PlumblineConfig, Source
+    from dagster_pipeline.config.types import PlumblineConfig
 
 
 class DuckDBEngine(Engine):
@@ -53,7 +58,9 @@ class DuckDBEngine(Engine):
         return f"duckdb+buffered:///?database={quote(str(database))}"
 
     def inspect(self, config: PlumblineConfig, database: Path | None = None) -> dict[str, SourceInspection]:
-        """Inspect every source of the catalogue, without a full scan and without raising for a bad source.
+        """Inspect every source of the catalogue and every side of a parity, without a full scan.
+
+        A bad one never raises. Sides are filed under `inspection_name`.
 
         ``database`` is where relation sources live: the build of the run, or else the published warehouse.
         """
@@ -64,7 +71,37 @@ class DuckDBEngine(Engine):
             # A relation must never be answered by a Python variable that happens to bear its name.
             connection.execute("set python_enable_replacements = false")
             names = dict.fromkeys([*source_specs(), *config.sources])
-            return {name: self._inspect_one(connection, name, config.sources.get(name)) for name in names}
+            sources = {name: self._inspect_one(connection, name, config.sources.get(name)) for name in names}
+            for name, source in config.sources.items():
+                sources[name] = with_readings(
+                    connection, sources[name], Columns(source, self.quote, self.literal), config.as_of
+                )
+            sides = (
+                self._inspect_side(connection, parity, side) for parity in config.parity for side in SIDES
+            )
+            return sources | {found.name: found for found in sides}
+
+    def _inspect_side(
+        self, connection: duckdb.DuckDBPyConnection, parity: Parity, name: SideName
+    ) -> SourceInspection:
+        side, filed = parity.side(name), inspection_name(parity.id, name)
+        columns = parity.columns(name)
+        source = Source.model_validate({"from": side.from_, "query": side.query, "columns": columns})
+        if side.reads_our_models:  # not built yet, or only by an earlier run: the model looks when it is
+            relation = self._relation(connection, source)
+            return SourceInspection(filed, SourceStatus.OK, relation, columns=columns)
+        found = self._inspect_one(connection, filed, source)
+        if side.where is None or found.relation_sql is None:
+            return found
+        try:
+            # One condition, as the configuration checked; the line break ends a comment.
+            probe = f"describe select 1 from {found.relation_sql} where ({side.where}\n)"  # noqa: S608
+            _one_statement(connection, probe)
+        except duckdb.Error as error:
+            cause = str(error).splitlines()[0].partition("Error: ")[2] or str(error)
+            fault = one_line(f"{_origin(source)}: where can not be evaluated: {cause}")
+            return replace(found, status=SourceStatus.UNREADABLE, relation_sql=None, row_error=fault)
+        return found
 
     def _inspect_one(
         self, connection: duckdb.DuckDBPyConnection, name: str, source: Source | None
@@ -86,8 +123,7 @@ class DuckDBEngine(Engine):
 
     def _relation(self, connection: duckdb.DuckDBPyConnection, source: Source) -> str:
         if source.query is not None:
-            # The line break ends a comment the query may close with.
-            return f"(\n{source.query.rstrip().rstrip(';')}\n)"
+            return self._query(connection, source.query)
         origin = source.from_ or ""
         if not files.is_file(origin):
             return ".".join(self.quote(part) for part in _qualified(origin))
@@ -95,6 +131,8 @@ class DuckDBEngine(Engine):
         location = self.literal(files.pattern(origin))
         if files.is_parquet(origin):
             return f"read_parquet({location}, union_by_name = true)"
+        for path in paths:
+            files.check_encoding(path)
         delimiter = files.csv_delimiter(paths[0], source.columns.values())
         for path in paths:
             files.check_last_row(path, delimiter)
@@ -102,6 +140,23 @@ class DuckDBEngine(Engine):
             f"read_csv({location}, header = true, all_varchar = true, union_by_name = true, "
             f"skip = 0, delim = {self.literal(delimiter)}, quote = '\"', escape = '\"')"
         )
+
+    def _query(self, connection: duckdb.DuckDBPyConnection, query: str) -> str:
+        for path in csv_files(connection, query, self.literal):
+            files.check_whole(path)
+            files.check_encoding(path)
+        guarded = without_date_guesses(connection, query.rstrip().rstrip(";"), self.literal)
+        # The line break ends a comment the query may close with.
+        relation = f"(\n{guarded.sql}\n)"
+        if guarded.files:
+            try:
+                _one_statement(connection, f"describe select * from {relation}")  # noqa: S608 - the user's SELECT
+            except duckdb.BinderException as error:
+                cause = str(error).splitlines()[0].partition("Error: ")[2]
+                message = f"query: {cause}; dates of {Path(guarded.files[0]).name} are not ISO 8601 and are text in it"
+                advice = "read them with strptime, or give read_csv a dateformat"
+                raise _SourceFaultError(SourceStatus.UNREADABLE, f"{message}: {advice}") from error
+        return relation
 
 
 class _SourceFaultError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import zlib
@@ -16,6 +17,12 @@ _GLOB = "*?["
 _DELIMITERS = ",;\t|"
 _CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
+_OTHER_ENCODINGS = {  # by byte order mark; UTF-32's begins with UTF-16's
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 _CHUNK = 1 << 20
 _TAIL = 1 << 16
 _ROWS_READ = 25_000  # a little more than what DuckDB's own detection looks at
@@ -68,6 +75,16 @@ def check_whole(path: Path) -> None:
         raise SourceFileError(f"{path} is truncated or damaged ({error})") from error
     except OSError as error:
         raise SourceFileError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def check_encoding(path: Path) -> None:
+    """Raise SourceFileError where a csv file says with its first bytes that it is not UTF-8."""
+    with _open_bytes(path) as stream:
+        start = stream.read(4)
+    for mark, name in _OTHER_ENCODINGS.items():
+        if start.startswith(mark):
+            advice = f"convert it, e.g. with iconv -f {name} -t UTF-8"
+            raise SourceFileError(f"{path} is not UTF-8 but {name}; {advice}")
 
 
 def is_blank(path: Path) -> bool:

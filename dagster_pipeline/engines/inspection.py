@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dagster_pipeline.engines.formats import ColumnReading
+
 
 class SourceStatus(StrEnum):
     """Whether a source can be read.
@@ -31,7 +33,9 @@ class SourceInspection:
     types in its own order. ``columns`` maps logical names to the physical ones that are there, in their
     exact spelling; ``absent_columns`` are logical names mapped to a column the source does not have, and
     ``near_matches`` the unmapped physical names that look like them, best first. ``row_error`` is one line
-    for a person, None when status is ok.
+    for a person, None when status is ok. By logical name, ``readings`` says how times written in other ways than
+    ISO 8601 or epochs are read, ``refusals`` what values are not read and why, ``notes`` what was decided about
+    values that are read.
     """
 
     name: str
@@ -42,6 +46,15 @@ class SourceInspection:
     row_error: str | None = None
     near_matches: Mapping[str, list[str]] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    readings: Mapping[str, ColumnReading] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def remark(self) -> str:
+        """What there is to say about the source in one line: its fault, else how its columns are read; "" where nothing is."""
+        told = (f"{column}: {text}" for column, text in (*self.notes.items(), *self.refusals.items()))
+        return self.row_error or ". ".join(told)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.config.types import Brief, Experiment, PlumblineConfig, SeverityPolicy
@@ -12,7 +13,9 @@ from dagster_pipeline.criteria.segments import passing_segments
 from dagster_pipeline.criteria.severity import Assessment as Grade
 from dagster_pipeline.criteria.severity import Stakes, severity, severity_without_brief
 from dagster_pipeline.criteria.vocabulary import Outcome
+from dagster_pipeline.gaps.dashboards import found_dashboards
 from dagster_pipeline.gaps.demands import Demand, demands_of
+from dagster_pipeline.gaps.detected import detected_gaps, remarks_on
 from dagster_pipeline.gaps.effects import (
     ROWS_MAY_FOLLOW,
     EffectCalculator,
@@ -22,14 +25,22 @@ from dagster_pipeline.gaps.effects import (
     every_effect,
 )
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign
-from dagster_pipeline.gaps.found import FoundGap, found_gaps
+from dagster_pipeline.gaps.found import FoundGap
 from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.impacts import ImpactScale, Weighed
 from dagster_pipeline.gaps.kinds import gap_kinds, touched_metrics
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.gaps.opened import UnknownRows, can_count
-from dagster_pipeline.gaps.regions import COHORT_INCOMPLETE, NO_UPPER_LIMIT, GapRegions, Place, lost_units
+from dagster_pipeline.gaps.pros import names_its_pros
+from dagster_pipeline.gaps.regions import (
+    COHORT_INCOMPLETE,
+    NO_UPPER_LIMIT,
+    GapRegions,
+    Place,
+    lost_units,
+    rows_gone,
+)
 from dagster_pipeline.statistics.evidence import Estimate, Metric, Region
 from dagster_pipeline.transform.mapping import EVERYONE, WarehouseMapping
 
@@ -67,16 +78,25 @@ class RunAssessment:
 
 def assess(config: PlumblineConfig, mapping: WarehouseMapping, measurements: Measurements) -> RunAssessment:
     """Bound every gap on every metric it touches, grade it, and evaluate the briefs."""
-    splits = {e.id: e.split for e in config.experiments}
-    found = found_gaps(measurements.rows, splits)
+    found = detected_gaps(config, measurements)
     desks = [
         _Desk(config, mapping, measurements, experiment, found)
         for experiment in config.experiments or (None,)
     ]
-    return RunAssessment(
-        gaps=tuple(_gap(config, gap, desks, mapping) for gap in found),
-        experiments=tuple(desk.assessment() for desk in desks),
+    experiments = tuple(desk.assessment() for desk in desks)
+    shown = found_dashboards(
+        measurements, {e.experiment: e.levels for e in experiments}, config.as_of, _freshness(config)
     )
+    remarks = remarks_on(mapping, measurements)
+    return RunAssessment(
+        gaps=tuple(_gap(config, gap, desks, mapping, remarks) for gap in (*found, *shown)),
+        experiments=experiments,
+    )
+
+
+def _freshness(config: PlumblineConfig) -> timedelta | None:
+    source = config.sources.get("dashboards")
+    return source.freshness if source else None
 
 
 class _Desk:
@@ -95,6 +115,7 @@ class _Desk:
         self.design = _design(experiment)
         self._measurements = measurements
         self._available = _available(mapping, measurements)
+        self._parity = {parity.id: frozenset(parity.metrics) for parity in config.parity}
         self._confidence = self.brief.confidence if self.brief else DEFAULT_CONFIDENCE
         self._reader = EvidenceReader(measurements, self.design)
         regions = GapRegions(self._reader, self.design, self._confidence)
@@ -160,8 +181,11 @@ class _Desk:
         return OpenGaps(
             unlimited=dict(self._unlimited(gaps)),
             lost_units=lost_units(mismatch.units, self.design.split) if mismatch else {},
-            traceless=sum(g.rows_residual or 0 for g in keyless if g.kind == "missing_values"),
-            unknown_rows={name: _unknown_rows(places) for name, places in touching.items()},
+            traceless=sum(g.rows_residual or 0 for g in keyless if g.kind == "missing_values")
+            + sum(
+                rows_gone(g.units) for g in gaps if g.kind == "missing_partition" and g.source == "requests"
+            ),
+            unknown_rows={name: _unknown_rows(name, places) for name, places in touching.items()},
             alone=alone,
         )
 
@@ -170,6 +194,8 @@ class _Desk:
 
         What is not there moves no metric that was computed without it; the others are in no joint region.
         """
+        if gap.source in self._parity:
+            return [m for m in metrics if m.name in self._parity[gap.source]]
         if gap.kind in _ABSENCES:
             metrics = [m for m in metrics if m.name not in self._available]
         if gap.kind == "stale_source" and gap.source == "requests" and not self._cohort_is_cut():
@@ -206,15 +232,28 @@ def _available(mapping: WarehouseMapping, measurements: Measurements) -> dict[st
     needed = {"metric_statistics", "metric_quantiles", "metric_cells", "lost_request_cells"}
     if needed & measurements.unread:
         return {}
-    return {definition.name: definition for definition in mapping.metrics}
+    without_pros = "pro_statistics" in measurements.unread
+    return {d.name: d for d in mapping.metrics if not (without_pros and d.unit == "pro")}
 
 
 def _place(gap: FoundGap) -> Place:
-    return Place(gap.kind, gap.source, gap.column, gap.rows_residual or 0, gap.share_residual, gap.units)
+    return Place(
+        gap.kind,
+        gap.source,
+        gap.column,
+        gap.rows_residual or 0,
+        gap.share_residual,
+        gap.units,
+        gap.by_variant,
+        gap.experiment is not None,
+    )
 
 
-def _unknown_rows(places: Iterable[Place]) -> tuple[UnknownRows, ...]:
-    return tuple(rows for place in places if (rows := place.unknown_rows) is not None)
+def _unknown_rows(metric: str, places: Iterable[Place]) -> tuple[UnknownRows, ...]:
+    """Rows that may be anybody's; what a pro can be named for is in the pros' own readings."""
+    of_pros = metric_definitions()[metric].unit == "pro"
+    open_places = [p for p in places if not (of_pros and names_its_pros(p.source, p.column))]
+    return tuple(rows for place in open_places if (rows := place.unknown_rows) is not None)
 
 
 def _no_limit(gap: FoundGap, definition: MetricDefinition) -> str | None:
@@ -225,14 +264,21 @@ def _no_limit(gap: FoundGap, definition: MetricDefinition) -> str | None:
         return ROWS_MAY_FOLLOW if definition.kind in ("mean", "ratio") else None
     is_amount = (gap.source, gap.column) == ("hires", "amount")
     rows = _place(gap).unknown_rows
-    is_lost_amount = rows is not None and not can_count(definition, rows.source)
-    return NO_UPPER_LIMIT if gap.rows_residual and (is_amount or is_lost_amount) else None
+    is_lost_amount = rows is not None and rows.count > 0 and not can_count(definition, rows.source)
+    return NO_UPPER_LIMIT if (gap.rows_residual and is_amount) or is_lost_amount else None
 
 
-def _gap(config: PlumblineConfig, gap: FoundGap, desks: Sequence[_Desk], mapping: WarehouseMapping) -> Gap:
+def _gap(
+    config: PlumblineConfig,
+    gap: FoundGap,
+    desks: Sequence[_Desk],
+    mapping: WarehouseMapping,
+    remarks: Mapping[tuple[str, str, str | None], str],
+) -> Gap:
     """One gap of the register, graded by the worst brief it touches."""
     kind = gap_kinds()[gap.kind]
-    definitions = _touchable(gap, mapping)
+    definitions = mapping.metrics if config.parity_of(gap.source) else _touchable(gap, mapping)
+    remark = remarks.get((gap.kind, gap.source, gap.column))
     weighed = [(desk, desk.weigh(gap, definitions)) for desk in desks]
     threshold = config.thresholds.value(kind.threshold, gap.source, gap.column) if kind.threshold else None
     grade = _grade(gap, weighed, threshold, mapping)
@@ -243,7 +289,7 @@ def _gap(config: PlumblineConfig, gap: FoundGap, desks: Sequence[_Desk], mapping
         table=gap.source,
         column=gap.column,
         segment=gap.segment,
-        description=_description(gap, kind.meaning),
+        description=" ".join(filter(None, [_description(gap, kind.meaning), remark])),
         status=GapStatus.OPEN,
         severity=grade.severity,
         severity_reason=grade.reason,

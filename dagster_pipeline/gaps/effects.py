@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dagster_pipeline.config.metrics import MetricDefinition
-from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
+from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, is_of_pros, statistic_of
 from dagster_pipeline.gaps.measurements import UNKNOWN
 from dagster_pipeline.gaps.opened import UnknownRows, with_missing, with_traceless, with_unknown_rows
+from dagster_pipeline.gaps.pros import ProOpening, pro_region
 from dagster_pipeline.statistics.evidence import (
     ArmEvidence,
     Cells,
@@ -92,7 +93,7 @@ class EffectCalculator:
         arms = dict(evidence.arms) | ({UNKNOWN: rest} if rest and rest.moments.n else {})
         for variant, arm in arms.items():
             exact = self.reader.quantile(metric.name, variant, segment=segment)
-            found = level(arm, metric, self.confidence, self.design.clustered, exact)
+            found = level(arm, metric, self.confidence, evidence.clustered, exact)
             yield LevelOf(metric.name, variant, segment, found)
 
     def effect(
@@ -123,19 +124,28 @@ class EffectCalculator:
             t, c = (self.reader.quantile(metric.name, arm, segment=segment) for arm in arms)
             exact = (t, c)
         t_arm, c_arm = evidence.arms[treatment], evidence.arms[self.design.control]
-        return estimate(t_arm, c_arm, metric, self.confidence, self.design.clustered, exact)
+        return estimate(t_arm, c_arm, metric, self.confidence, evidence.clustered, exact)
 
     def _region(self, metric: Metric, treatment: str, segment: str | None, found: Estimate) -> Region:
         if metric.name in self.opened.unlimited:
             return Region(None, None, reason=self.opened.unlimited[metric.name])
-        if self.opened.lost_units and metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
+        if self.opened.lost_units and (
+            metric.kind in (MetricKind.MEAN, MetricKind.RATIO) or is_of_pros(metric)
+        ):
             return Region(None, None, reason=LOST_WITHOUT_TRACE)
+        region = self._all_open(metric, treatment, segment) or at_estimate(found)
+        return region if segment is not None else hull(region, self.opened.alone(metric, treatment, found))
+
+    def _all_open(self, metric: Metric, treatment: str, segment: str | None) -> Region | None:
+        """The region of all that the models and the unplaceable rows leave open, None where that is nothing."""
+        if is_of_pros(metric):
+            rows = sum(found.count for found in self.opened.unknown_rows.get(metric.name, ()))
+            arms, opening = (treatment, self.design.control), ProOpening("joint", rows=rows)
+            return pro_region(self.reader, metric, arms, opening, self.confidence, segment)
         evidence = self._opened(metric, segment)
         if is_closed(evidence, self.reader.observed(metric, segment)):
-            region = at_estimate(found)
-        else:
-            region = joint_region(evidence, treatment, self.confidence)
-        return region if segment is not None else hull(region, self.opened.alone(metric, treatment, found))
+            return None
+        return joint_region(evidence, treatment, self.confidence)
 
     def _opened(self, metric: Metric, segment: str | None) -> MetricEvidence:
         """All that is open at once; what can't be placed at all may all be in this segment."""

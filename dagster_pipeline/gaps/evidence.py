@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.gaps.measurements import NO_CELLS, NO_MOMENTS, UNKNOWN, Cohort, Measurements
 from dagster_pipeline.gaps.opened import joined
 from dagster_pipeline.statistics.evidence import (
@@ -21,6 +21,7 @@ from dagster_pipeline.statistics.evidence import (
 )
 
 REPAIRED = "repaired"
+LATE = "late_assignment"
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,23 @@ def statistic_of(definition: MetricDefinition, effect: str | None = None) -> Met
     )
 
 
+def is_of_pros(metric: Metric) -> bool:
+    """Whether the metric's unit is the pro, whom no arm was drawn for, rather than the request."""
+    definition = metric_definitions().get(metric.name)
+    return definition is not None and definition.unit == "pro"
+
+
 class EvidenceReader:
     """Evidence of one experiment's metrics, from the measurements."""
 
     def __init__(self, measurements: Measurements, design: ExperimentDesign) -> None:
         self._measurements = measurements
         self._design = design
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Segments the experiment's metrics are measured in."""
+        return self._measurements.segments(self._design.id)
 
     def moments(
         self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None
@@ -103,6 +115,11 @@ class EvidenceReader:
         arms = {arm: self._joint_arm(metric, arm, segment) for arm in self._design.split}
         return self._evidence(metric, arms, self._joint_arm(metric, UNKNOWN, segment))
 
+    def late(self, metric: Metric) -> MetricEvidence:
+        """The mature requests with those assigned after their outcome as the only ones without an arm."""
+        arms = {arm: self._late_arm(metric, arm) for arm in self._design.split}
+        return self._evidence(metric, arms, self._late_arm(metric, UNKNOWN))
+
     def with_lost(self, metric: Metric, source: str) -> MetricEvidence:
         """The repaired reading with the requests lost from one table's point of view added; requests without an arm left out."""
         arms = {
@@ -115,9 +132,8 @@ class EvidenceReader:
     def _evidence(
         self, metric: Metric, arms: dict[str, ArmEvidence], rest: ArmEvidence | None
     ) -> MetricEvidence:
-        return MetricEvidence(
-            metric, self._design.control, self._design.split, arms, rest, self._design.clustered
-        )
+        clustered = self._design.clustered and not is_of_pros(metric)
+        return MetricEvidence(metric, self._design.control, self._design.split, arms, rest, clustered)
 
     def _observed_arm(self, metric: Metric, variant: str, segment: str | None) -> ArmEvidence:
         moments = self.moments(metric.name, variant, REPAIRED, segment)
@@ -125,6 +141,14 @@ class EvidenceReader:
         if variant != UNKNOWN and metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
             cells = _one_cell(moments, moments)
         return ArmEvidence(moments, cells)
+
+    def _late_arm(self, metric: Metric, variant: str) -> ArmEvidence:
+        moments = self.moments(metric.name, variant, LATE)
+        if metric.kind is MetricKind.SHARE:
+            return ArmEvidence(moments, _successes_and_failures(moments))
+        if variant != UNKNOWN and metric.kind is not MetricKind.QUANTILE:
+            return ArmEvidence(moments, _one_cell(moments, moments))
+        return ArmEvidence(moments, self.cells(metric.name, variant, LATE))
 
     def _joint_arm(self, metric: Metric, variant: str, segment: str | None) -> ArmEvidence:
         cells = self.cells(metric.name, variant, "joint", segment)
@@ -159,3 +183,11 @@ def _one_cell(low: Moments, high: Moments) -> Cells:
         np.array([d / low.n]),
         np.array([low.n], dtype=np.int64),
     )
+
+
+def _successes_and_failures(moments: Moments) -> Cells:
+    """The requests of a share: its sums say it all."""
+    values = np.array([1.0, 0.0])
+    counts = np.array([round(moments.y), moments.n - round(moments.y)], dtype=np.int64)
+    held = counts > 0
+    return Cells(values[held], values[held], np.ones(int(held.sum())), counts[held])

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dagster_pipeline.gaps.measurements import MeasuredRow
 from dagster_pipeline.statistics.differential import differential
-from dagster_pipeline.statistics.srm import srm
 
 _SRM = "sample_ratio_mismatch"
-_ABOUT_AN_EXPERIMENT = frozenset({"missing_variant", _SRM})
-_SRM_ALPHA = 0.001
-"""Total false-alarm rate of the ratio test: half for all units, half shared by the segments (GAPS.md §1)."""
+_ABOUT_AN_EXPERIMENT = frozenset({"missing_variant", "multiple_exposures", "late_assignment", _SRM})
 
 
 @dataclass(frozen=True)
 class FoundGap:
-    """One gap as measured; counts None where rows can't be counted. ``units`` are the arms' units of a ratio mismatch."""
+    """One gap as measured; counts None where rows can't be counted.
+
+    ``units`` are the units by arm of a ratio mismatch, or the rows a missing partition lacks.
+    """
 
     kind: str
     experiment: str | None
@@ -47,18 +47,17 @@ class FoundGap:
 def found_gaps(
     rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, float]]
 ) -> tuple[FoundGap, ...]:
-    """Gaps among the measured rows; ``splits`` is the design share by experiment and arm."""
-    rows = tuple(rows)
+    """Gaps among the measured rows; ``splits`` is the design share by experiment and arm.
+
+    Rows that only a statistic can judge (``is_gap`` None) are left to the modules of their kinds.
+    """
     counted = [row for row in rows if row.kind != _SRM]
     arms: dict[tuple[str, str, str | None], list[MeasuredRow]] = defaultdict(list)
     for row in counted:
         if row.variant is not None:
             arms[row.kind, row.source, row.column].append(row)
     whole = [row for row in counted if row.variant is None and row.is_gap]
-    return (
-        *(_counted(row, arms[row.kind, row.source, row.column], splits) for row in whole),
-        *_mismatches(rows, splits),
-    )
+    return tuple(_counted(row, arms[row.kind, row.source, row.column], splits) for row in whole)
 
 
 def _counted(
@@ -92,34 +91,6 @@ def _counted(
         differential=len(tested) > 1 and differential(tested).differential,
         note=row.note,
     )
-
-
-def _mismatches(rows: Iterable[MeasuredRow], splits: Mapping[str, Mapping[str, float]]) -> Iterator[FoundGap]:
-    counts: dict[tuple[str, str | None], dict[str, int]] = defaultdict(dict)
-    for row in rows:
-        if row.kind == _SRM and row.experiment is not None and row.experiment in splits:
-            counts[row.experiment, row.segment][row.variant or ""] = row.rows_total or 0
-    for (experiment, segment), units in counts.items():
-        split = splits[experiment]
-        family = sum(1 for e, s in counts if e == experiment and s is not None)
-        alpha = _SRM_ALPHA / 2 if segment is None else _SRM_ALPHA / 2 / max(1, family)
-        complete = {arm: units.get(arm, 0) for arm in split}
-        result = srm(complete, split, alpha)
-        if result.fired:
-            p = "" if result.p is None else f"p = {result.p:.2g}, "
-            note = f"{p}{', '.join(f'{arm} {n:,} of {result.units:,} for a design share of {split[arm]:.1%}' for arm, n in complete.items())}"
-            yield FoundGap(
-                _SRM,
-                experiment,
-                "assignments",
-                "variant",
-                segment,
-                result.units,
-                None,
-                None,
-                note=note,
-                units=complete,
-            )
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,10 +20,27 @@ _THRESHOLDS = {
     "conflicting_keys": "conflict_share",
     "orphan_rows": "orphan_share",
     "invalid_values": "invalid_share",
+    "source_conflict": "source_conflict_share",
+    "multiple_exposures": "multiple_exposure_share",
+    "timestamp_disorder": "disorder_share",
+    "late_assignment": "late_assignment_share",
 }
-_LABELS = frozenset({"missing_variant", "sample_ratio_mismatch"})
+_LABELS = frozenset(
+    {
+        "missing_variant",
+        "sample_ratio_mismatch",
+        "multiple_exposures",
+        "late_assignment",
+        "pre_exposure_imbalance",
+    }
+)
+"""Kinds about which arm a request is in: they touch every metric."""
+_TWO_SOURCES = frozenset({"source_conflict", "sampled_logging", "timestamp_disorder"})
+_PAIRS = frozenset({"quotes", "quotes.quoted_at", "quotes.pro_id", "quote_events", "quote_events.event_at"})
 _ASSIGNED = frozenset({"assignments", "assignments.entity_id", "assignments.variant"})
-_ROWS = frozenset({"duplicate_rows", "conflicting_keys", "stale_source"})
+_ROWS = frozenset(
+    {"duplicate_rows", "conflicting_keys", "stale_source", "missing_partition", "sampled_logging"}
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,8 @@ def touched_metrics(
 def measured_from(kind: str, source: str, column: str | None) -> frozenset[str]:
     """The sources and "source.column" names without which a gap in that place can be neither found nor found to be gone."""
     names = {source} | ({f"{source}.{column}"} if column else set())
+    if kind in _TWO_SOURCES and source in ("quotes", "quote_events"):
+        return frozenset(names | _PAIRS)
     if kind in _LABELS:
         return frozenset(names | {"requests", "requests.request_id", "requests.created_at"} | _ASSIGNED)
     if kind == "orphan_rows":
@@ -93,15 +112,25 @@ def _touches(kind: str, source: str, column: str | None, metric: MetricDefinitio
     sources = {name.partition(".")[0] for name in needs if name != "quote_events.event_at"}
     if kind in _LABELS:
         return True
-    if kind == "orphan_rows":
-        return source != "spam_flags" or source in sources
     if kind in _ROWS:
         return source == "requests" or source in sources
-    if kind in ("missing_values", "invalid_values"):
-        return _misses(source, column, needs, sources)
-    if kind in ("schema_change", "not_evaluated"):
-        return _is_computed_from(source, column, needs)
-    return False
+    touches = _OF_KIND.get(kind)
+    return touches is not None and touches(source, column, needs, sources)
+
+
+def _orphans(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
+    return source != "spam_flags" or source in sources
+
+
+def _invalid(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
+    """An arm that is none leaves its request without one, whatever the metric."""
+    if column == "variant":
+        return source in ("quotes", "quote_events", "assignments")
+    return _misses(source, column, needs, sources)
+
+
+def _drifts(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
+    return source == "requests"
 
 
 def _misses(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
@@ -123,10 +152,29 @@ def _misses(source: str, column: str | None, needs: set[str], sources: set[str])
     return f"{source}.{column}" in needs
 
 
-def _is_computed_from(source: str, column: str | None, needs: set[str]) -> bool:
+def _is_timed_by(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
+    """Quote times come from two sources, and either may be out of order; the others' only from their own."""
+    if source == "quote_events":
+        return "quote_events.event_at" in needs
+    return source in ("quotes", "hires") and f"{source}.{column}" in needs
+
+
+def _is_computed_from(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
     """A metric that is not there is missed for the want of every alternative alike."""
     if source == "requests":
         return column in (None, "request_id", "created_at")
     if column is None:
         return any(name.startswith(f"{source}.") for name in needs)
     return f"{source}.{column}" in needs
+
+
+_OF_KIND: dict[str, Callable[[str, str | None, set[str], set[str]], bool]] = {
+    "orphan_rows": _orphans,
+    "missing_values": _misses,
+    "invalid_values": _invalid,
+    "timestamp_disorder": _is_timed_by,
+    "source_conflict": _is_timed_by,
+    "distribution_drift": _drifts,
+    "schema_change": _is_computed_from,
+    "not_evaluated": _is_computed_from,
+}

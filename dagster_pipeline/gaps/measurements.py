@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -76,6 +76,7 @@ class Measurements:
 
     ``moments`` is by (reading, cohort), ``quantiles`` too (None is infinite), ``cells`` by (basis, cohort), ``lost`` by
     (source or "any", cohort). ``unread`` are the models that were not built, so that nothing stale is read in their place.
+    ``tables`` are the small aggregates that detectors in Python judge, model → rows (column → value).
     """
 
     moments: Mapping[tuple[str, Cohort], Moments]
@@ -85,6 +86,7 @@ class Measurements:
     rows: tuple[MeasuredRow, ...]
     sources: Mapping[str, SourceFact]
     unread: frozenset[str]
+    tables: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
     def segments(self, experiment: str) -> tuple[str, ...]:
         """Segments measured in an experiment, sorted."""
@@ -96,9 +98,21 @@ _MODELS = {
     "metric_statistics": "plumbline_metrics",
     "metric_quantiles": "plumbline_metrics",
     "metric_cells": "plumbline_metrics",
+    "pro_statistics": "plumbline_metrics",
     "lost_request_cells": "plumbline_metrics",
     "int_source_facts": "plumbline_intermediate",
 }
+_JUDGED_HERE = (
+    "assignment_days",
+    "column_distributions",
+    "daily_nulls",
+    "daily_rows",
+    "dashboard_figures",
+    "logged_pairs",
+    "pre_period_sums",
+    "unit_joins",
+)
+"""Aggregates whose verdict is a statistic's: read whole, a few rows each."""
 
 
 def read_measurements(
@@ -106,7 +120,7 @@ def read_measurements(
 ) -> Measurements:
     """Read every aggregate whose model was built in this run; the others are named in ``unread``."""
     gap_models = tuple(gap_models)
-    unread = frozenset(name for name in (*_MODELS, *gap_models) if name not in built)
+    unread = frozenset(name for name in (*_MODELS, *_JUDGED_HERE, *gap_models) if name not in built)
 
     def rows(model: str, columns: str) -> list[Any]:
         if model in unread:
@@ -115,12 +129,7 @@ def read_measurements(
         return found
 
     return Measurements(
-        moments=_moments(
-            rows(
-                "metric_statistics",
-                "reading, experiment_id, segment, metric, variant, units, n, y, d, yy, dd, yd",
-            )
-        ),
+        moments=_moments((*rows("metric_statistics", _SUMS), *rows("pro_statistics", _SUMS))),
         quantiles=_quantiles(
             rows("metric_quantiles", "reading, experiment_id, segment, metric, variant, quantile_value")
         ),
@@ -136,7 +145,17 @@ def read_measurements(
         rows=tuple(row for model in gap_models if model in built for row in _gap_rows(connection, model)),
         sources={fact.name: fact for fact in map(_source_fact, rows("int_source_facts", _FACTS))},
         unread=unread,
+        tables={model: _table(connection, model) for model in _JUDGED_HERE if model in built},
     )
+
+
+def _table(connection: Connection, model: str) -> tuple[Mapping[str, Any], ...]:
+    found = connection.execute(f"select * from plumbline_metrics.{model}")  # noqa: S608
+    names = [column[0] for column in found.description]
+    return tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
+
+
+_SUMS = "reading, experiment_id, segment, metric, variant, units, n, y, d, yy, dd, yd"
 
 
 def _moments(rows: Iterable[Any]) -> dict[tuple[str, Cohort], Moments]:

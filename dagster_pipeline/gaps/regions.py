@@ -6,12 +6,12 @@ One function per gap kind, found by name; a new kind adds one here only when its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dagster_pipeline.config.metrics import metric_definitions
-from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW, at_estimate, is_closed
+from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW, at_estimate, hull, is_closed
 from dagster_pipeline.gaps.evidence import REPAIRED, EvidenceReader, ExperimentDesign
 from dagster_pipeline.gaps.opened import (
     UnknownRows,
@@ -20,8 +20,17 @@ from dagster_pipeline.gaps.opened import (
     with_traceless,
     with_unknown_rows,
 )
+from dagster_pipeline.gaps.pros import is_bounded_by_pros, pro_opening, pro_region
+from dagster_pipeline.gaps.stratified import between_plain_and_stratified
 from dagster_pipeline.statistics.effects import effect
-from dagster_pipeline.statistics.evidence import Estimate, Metric, MetricEvidence, MetricKind, Region
+from dagster_pipeline.statistics.evidence import (
+    EffectKind,
+    Estimate,
+    Metric,
+    MetricEvidence,
+    MetricKind,
+    Region,
+)
 from dagster_pipeline.statistics.levels import design_effect, point_level
 from dagster_pipeline.statistics.regions import (
     QuantileArm,
@@ -34,6 +43,9 @@ from dagster_pipeline.statistics.regions import (
 NO_UPPER_LIMIT = "unbounded: an amount that is not known has no upper limit"
 COHORT_INCOMPLETE = "unidentified: requests stopped arriving before the window ended"
 NOT_COMPUTED = "unidentified: what it is computed from is not there"
+CONTRADICTED = "unidentified: two sources of what it is computed from contradict each other"
+SAMPLED = "unidentified: only a sample of the rows was logged, and no source has the others"
+NOT_STRATIFIED = "unidentified: the arms differ in a column the metric is not measured by"
 _HIGHEST_READING = {
     "quotes.quoted_at": "undated_high.quotes",
     "quote_events.event_at": "undated_high.quotes",
@@ -55,15 +67,19 @@ class Place:
     residual: int
     share_residual: float | None
     units: Mapping[str, int]
+    by_variant: Mapping[str, float] = field(default_factory=dict)
+    about_arms: bool = False
 
     @property
     def unknown_rows(self) -> UnknownRows | None:
         """The gap's rows where none can be laid at a request's door: a null key, a flag on a quote that is nowhere."""
         if self.kind == "orphan_rows" and self.source == "spam_flags":
             return UnknownRows(self.source, self.residual)
+        if self.kind == "missing_partition" and self.source not in ("requests", "assignments"):
+            return UnknownRows(self.source, rows_gone(self.units))
         if self.kind == "conflicting_keys" and self.source == "support_tickets":
             return UnknownRows(self.source, self.residual, counted=True)
-        is_value = self.kind in ("missing_values", "invalid_values")
+        is_value = self.kind in ("missing_values", "invalid_values") and self.column != "variant"
         if (
             is_value
             and self.source != "requests"
@@ -75,7 +91,17 @@ class Place:
     def asks(self, metric: Metric, treatment: str, estimate: Estimate) -> Question:
         """The question about one metric of one treatment."""
         return Question(
-            self.kind, self.source, self.column, self.residual, metric, treatment, estimate, dict(self.units)
+            self.kind,
+            self.source,
+            self.column,
+            self.residual,
+            metric,
+            treatment,
+            estimate,
+            dict(self.units),
+            dict(self.by_variant),
+            self.share_residual,
+            self.about_arms,
         )
 
 
@@ -91,11 +117,21 @@ class Question:
     treatment: str
     estimate: Estimate
     units: Mapping[str, int]
+    by_variant: Mapping[str, float] = field(default_factory=dict)
+    share: float | None = None
+    about_arms: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
         """What the answer depends on."""
-        place = (self.kind, self.source, self.column, self.residual, tuple(self.units.items()))
+        place = (
+            self.kind,
+            self.source,
+            self.column,
+            self.residual,
+            tuple(self.units.items()),
+            self.about_arms,
+        )
         return (*place, self.metric, self.treatment, self.estimate)
 
 
@@ -124,16 +160,35 @@ class GapRegions:
             "conflicting_keys": self._conflicting_keys,
             "orphan_rows": self._orphan_rows,
             "sample_ratio_mismatch": self._ratio_mismatch,
+            "multiple_exposures": self._nothing,
+            "sampled_logging": self._sampled_logging,
+            "timestamp_disorder": self._timestamp_disorder,
+            "source_conflict": self._source_conflict,
+            "late_assignment": self._late_assignment,
+            "missing_partition": self._missing_partition,
+            "distribution_drift": self._distribution_drift,
         }
 
     def open(self, question: Question) -> Opened:
         """What the gap does to the metric. A kind without a bound leaves the metric unidentified, never untouched."""
         if question.key not in self._answers:
             answer = self._kinds.get(question.kind)
+            if is_bounded_by_pros(question.metric, question.kind):
+                answer = self._share_of_pros
             self._answers[question.key] = (
                 answer(question) if answer else Opened(None, Region(None, None, reason=NOT_COMPUTED))
             )
         return self._answers[question.key]
+
+    def _share_of_pros(self, q: Question) -> Opened:
+        """Pros have bounds of their own: whom a gap concerns is counted pro by pro."""
+        if (q.kind, q.source) == ("stale_source", "requests"):
+            return self._stale_source(q)
+        if q.kind == "sample_ratio_mismatch":
+            return Opened(q.estimate.value, Region(None, None, reason=LOST_WITHOUT_TRACE))
+        opening = pro_opening(q.kind, q.source, q.column, q.residual, sum(q.units.values()))
+        region = pro_region(self._reader, q.metric, self._arms(q), opening, self._confidence)
+        return Opened(self._effect(q, opening.undone), region or at_estimate(q.estimate))
 
     def _missing_variant(self, q: Question) -> Opened:
         exact = {
@@ -157,6 +212,8 @@ class GapRegions:
         return Opened(unmitigated, self._interval(q, "immature_low", "immature_high"))
 
     def _missing_values(self, q: Question) -> Opened:
+        if q.column == "variant" and q.kind == "invalid_values":
+            return self._missing_variant(q) if q.residual else self._nothing(q)
         if q.source == "requests":
             return Opened(q.estimate.value, self._without_requests(q))
         field = f"{q.source}.{q.column}"
@@ -189,6 +246,90 @@ class GapRegions:
         return Opened(
             q.estimate.value, self._interval(q, f"conflict_low.{q.source}", f"conflict_high.{q.source}")
         )
+
+    def _nothing(self, q: Question) -> Opened:
+        """The repair leaves nothing open: by intention to treat a unit stays in the arm it was given first."""
+        return Opened(q.estimate.value, at_estimate(q.estimate))
+
+    def _sampled_logging(self, q: Question) -> Opened:
+        """Counts are weighted by the declared rate; what needs the first of a request's rows needs every one of them."""
+        if q.residual:
+            return Opened(q.estimate.value, Region(None, None, reason=SAMPLED))
+        return self._nothing(q)
+
+    def _timestamp_disorder(self, q: Question) -> Opened:
+        """Quotes that stay before their request may have been the first; a hire before it may be no hire in time."""
+        if q.source == "hires":
+            return Opened(
+                q.estimate.value, _around(self._interval(q, "early_low.hires", REPAIRED), q.estimate)
+            )
+        early = self._interval(q, REPAIRED, "early_high.quotes")
+        if q.source == "quote_events":
+            return Opened(q.estimate.value, hull(early, [self._source_conflict(q).region]))
+        return Opened(self._undone(q, "timestamp_disorder.quotes"), early)
+
+    def _source_conflict(self, q: Question) -> Opened:
+        """Every quote that two sources date differently at either time; undone, the transactional table is believed."""
+        if q.source not in ("quotes", "quote_events"):
+            return self._contradicted(q)
+        region = self._interval(q, "disputed_low.quotes", "disputed_high.quotes")
+        return Opened(self._undone(q, "source_conflict.quotes"), _around(region, q.estimate))
+
+    def _contradicted(self, q: Question) -> Opened:
+        """Two relations that differ on a share λ of the keys: of a share metric any of those requests may be wrong.
+
+        [p − λ, p + λ] in each arm (all conflicts adverse); of other metrics a wrong value has no limit. Source:
+        Horowitz & Manski 1995, corrupted sampling.
+        """
+        arms = self._arms(q)
+        levels = [point_level(self._reader.moments(q.metric.name, arm)) for arm in arms]
+        wrong = [max(q.by_variant.get(arm, 0.0), q.share or 0.0) for arm in arms]
+        is_share = q.metric.kind is MetricKind.SHARE and q.metric.effect is EffectKind.ABSOLUTE
+        if q.share is None or not is_share or q.estimate.value is None or levels[0] is None or levels[1] is None:
+            return Opened(q.estimate.value, Region(None, None, reason=CONTRADICTED))
+        t, c = (
+            (max(0.0, p - w), min(1.0, p + w)) for p, w in zip(levels, wrong, strict=True) if p is not None
+        )
+        lower, upper = t[0] - c[1], t[1] - c[0]
+        found, value = q.estimate, q.estimate.value
+        region = Region(
+            lower,
+            upper,
+            None if found.ci_lower is None else lower + found.ci_lower - value,
+            None if found.ci_upper is None else upper + found.ci_upper - value,
+        )
+        return Opened(value, _around(region, found))
+
+    def _late_assignment(self, q: Question) -> Opened:
+        """The label bound on the requests whose arm came after their outcome."""
+        evidence = self._reader.late(q.metric)
+        if evidence.unlabelled is None or evidence.unlabelled.moments.n == 0:
+            return self._nothing(q)
+        region = label_region(evidence, q.treatment, self._confidence)
+        return Opened(q.estimate.value, _around(region, q.estimate))
+
+    def _missing_partition(self, q: Question) -> Opened:
+        """Days of which rows are gone: as many rows as their neighbours lead to expect, of any request of either arm."""
+        gone = rows_gone(q.units)
+        observed = self._reader.observed(q.metric, unlabelled=False)
+        if q.source in ("requests", "assignments"):
+            return Opened(q.estimate.value, self._region(q, with_traceless(observed, gone)))
+        if not can_count(metric_definitions()[q.metric.name], q.source):
+            return Opened(q.estimate.value, Region(None, None, reason=NO_UPPER_LIMIT))
+        rows = UnknownRows(q.source, gone)
+        return Opened(
+            q.estimate.value, _around(self._region(q, with_unknown_rows(observed, rows)), q.estimate)
+        )
+
+    def _distribution_drift(self, q: Question) -> Opened:
+        """Both arms drifting alike moves no effect; arms that differ beforehand: between the plain and the stratified effect."""
+        if not q.about_arms:
+            return self._nothing(q)
+        region = between_plain_and_stratified(
+            self._reader, self._design, q.metric, q.treatment, q.column or "", q.estimate, self._confidence
+        )
+        unmeasured = Region(None, None, reason=NOT_STRATIFIED)
+        return Opened(q.estimate.value, _around(region, q.estimate) if region else unmeasured)
 
     def _orphan_rows(self, q: Question) -> Opened:
         """Requests whose rows are gone: those with an arm join it, the others any; times are unknown, counts are not."""
@@ -281,6 +422,12 @@ def lost_units(units: Mapping[str, int], split: Mapping[str, float]) -> dict[str
         for arm, share in weighted.items()
         if arm != fullest
     }
+
+
+def rows_gone(units: Mapping[str, int]) -> int:
+    """Rows that missing days may have held: what was expected of them and 2.576 standard errors of a Poisson count."""
+    expected = sum(units.values())
+    return int(np.ceil(expected + _LOST_ABOVE * np.sqrt(expected)))
 
 
 def _around(region: Region, found: Estimate) -> Region:

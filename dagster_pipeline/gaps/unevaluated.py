@@ -1,8 +1,9 @@
-"""What could not be evaluated is a gap of its own: models that failed, checks that raised."""
+"""What could not be evaluated is a gap of its own: models that failed, rows that vanished, checks that raised."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
 from dagster_pipeline.config.catalogue import source_specs
@@ -10,38 +11,77 @@ from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.engines.inspection import SourceStatus, one_line
 from dagster_pipeline.gaps.assess import RunAssessment
+from dagster_pipeline.gaps.balance import balance_breaches
 from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.kinds import gap_kinds
+from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.transform.results import WarehouseBuild
 
 _KIND = "not_evaluated"
+_FACTS = "int_source_facts"
+_VANISHED = (
+    "Rows that can not be accounted for may be any rows, so no figure of this run can carry a decision."
+)
 
 
-def unevaluated_gaps(
-    config: PlumblineConfig, build: WarehouseBuild, checks: Iterable[CheckResult], found: RunAssessment
-) -> tuple[Gap, ...]:
-    """One gap per model that broke and per table or column whose checks could not run, at its worst severity.
+def with_unevaluated(
+    config: PlumblineConfig,
+    build: WarehouseBuild,
+    checks: Iterable[CheckResult],
+    measurements: Measurements,
+    found: RunAssessment,
+) -> RunAssessment:
+    """The assessment with what could not be evaluated, one gap per table or column, at its worst severity.
 
-    What can't be checked because a source or column is not there is no gap of its own: that one is a gap already.
+    What can't be checked because a source or column is not there is no gap of its own: that one is a gap already. Our own
+    failures (models that broke, rows that do not add up) stand in the place of a milder gap there: an empty optional
+    source that is nobody's concern must not hide that its rows were lost.
     """
-    known = {gap.gap_id for gap in found.gaps}
-    gaps: dict[str, Gap] = {}
-    for gap in (*_broken_models(build), *_unchecked(config, build, checks, found)):
-        worse = gap.gap_id not in gaps or gap.severity.rank > gaps[gap.gap_id].severity.rank
-        if gap.gap_id not in known and worse:
-            gaps[gap.gap_id] = gap
-    return tuple(gaps.values())
+    ours = _worst((*_broken_models(build), *_unbalanced(build, measurements)))
+    known = {gap.gap_id: gap for gap in found.gaps}
+    kept = [
+        gap
+        for gap in found.gaps
+        if gap.gap_id not in ours or gap.severity.rank >= ours[gap.gap_id].severity.rank
+    ]
+    added = [gap for key, gap in ours.items() if key not in {gap.gap_id for gap in kept}]
+    unchecked = _worst(_unchecked(config, build, checks, found))
+    more = [gap for key, gap in unchecked.items() if key not in known and key not in ours]
+    return replace(found, gaps=(*kept, *added, *more))
+
+
+def _worst(gaps: Iterable[Gap]) -> dict[str, Gap]:
+    worst: dict[str, Gap] = {}
+    for gap in gaps:
+        if gap.gap_id not in worst or gap.severity.rank > worst[gap.gap_id].severity.rank:
+            worst[gap.gap_id] = gap
+    return worst
 
 
 def _broken_models(build: WarehouseBuild) -> Iterator[Gap]:
     """Our own failure: nothing built on it can be trusted, so it blocks whatever the brief says."""
     for node in build.result.broken:
         model = (node.attached_node or node.name).rpartition(".")[2]
-        what = "could not be built" if model == node.name else f"breaks its invariant {node.name}"
+        if node.resource_type == "test" and node.attached_node is None:
+            what = "does not hold, which is a fault of the pipeline"
+        else:
+            what = "could not be built" if model == node.name else f"breaks its invariant {node.name}"
         yield _gap(model, None, f"{model} {what}: {node.cause}", Severity.BLOCKER)
     if build.result.error:
         yield _gap("dbt", None, f"dbt could not run: {one_line(build.result.error)}", Severity.BLOCKER)
+
+
+def _unbalanced(build: WarehouseBuild, measurements: Measurements) -> Iterator[Gap]:
+    """Rows that vanished, found from the counts themselves, whether or not dbt's own test of them ran."""
+    if _FACTS not in measurements.unread:
+        for source, sentence in balance_breaches(build.inspections, measurements.sources):
+            yield replace(_gap(source, None, sentence, Severity.BLOCKER), severity_reason=_VANISHED)
+    elif not build.result.broken and not build.result.error:
+        # What broke is a blocker already; where nothing did, the silence itself has to be one.
+        yield _gap(
+            _FACTS, None, "No source's rows were counted: the row balance is not known.", Severity.BLOCKER
+        )
 
 
 def _unchecked(

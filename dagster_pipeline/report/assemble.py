@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from dagster_pipeline.config.metrics import metric_definitions
 from dagster_pipeline.config.types import PlumblineConfig
@@ -22,6 +23,7 @@ from dagster_pipeline.report.model import (
     RunReport,
     SourceFacts,
     SourceStatus,
+    UnitJoins,
 )
 from dagster_pipeline.statistics.evidence import EffectKind
 from dagster_pipeline.transform.results import WarehouseBuild
@@ -52,7 +54,8 @@ def assemble(
         coverage=_coverage(facts, checks),
         verdicts=tuple(to_json(decision) for decision in decisions),
         metrics=_metrics(facts.assessment),
-        sources=tuple(_sources(facts)),
+        sources=source_facts(facts.build, facts.measurements),
+        unit_joins=unit_joins(facts.config, facts.measurements),
         experiments=facts.config.experiments,
         briefs=facts.config.briefs,
         absent=tuple(_absent(facts)),
@@ -101,12 +104,39 @@ def _effect(found: ExperimentAssessment, row: EffectOf) -> EffectRow:
     )
 
 
-def _sources(facts: RunFacts) -> Iterator[SourceFacts]:
-    for inspection in facts.build.inspections.values():
-        fact = facts.measurements.sources.get(inspection.name)
-        status = SourceStatus(inspection.status.value)
-        note = inspection.row_error or ""
-        yield _source(inspection.name, status, fact, note)
+def source_facts(build: WarehouseBuild, measurements: Measurements) -> tuple[SourceFacts, ...]:
+    """The row balance of every source of the catalogue, as far as it was measured."""
+    return tuple(
+        _source(
+            found.name,
+            SourceStatus(found.status.value),
+            measurements.sources.get(found.name),
+            found.remark,
+        )
+        for found in build.inspections.values()
+    )
+
+
+def unit_joins(config: PlumblineConfig, measurements: Measurements) -> tuple[UnitJoins, ...]:
+    """How the cohort requests of each experiment found their unit; () where that was not measured."""
+    if "unit_joins" not in measurements.tables:
+        return ()
+    rows = measurements.tables["unit_joins"]
+    return tuple(
+        _unit_joins(experiment.id, experiment.unit, [r for r in rows if r["experiment_id"] == experiment.id])
+        for experiment in config.experiments
+    )
+
+
+def _unit_joins(experiment: str, unit: str, rows: Sequence[Mapping[str, Any]]) -> UnitJoins:
+    return UnitJoins(
+        experiment,
+        unit,
+        requests=sum(row["n_requests"] for row in rows),
+        with_key=sum(row["n_with_key"] for row in rows),
+        assigned=sum(row["n_assigned"] for row in rows),
+        by_source={row["variant_source"]: row["n_requests"] for row in rows},
+    )
 
 
 def _source(name: str, status: SourceStatus, fact: SourceFact | None, note: str) -> SourceFacts:

@@ -66,6 +66,22 @@ class SourceFacts:
 
 
 @dataclass(frozen=True)
+class UnitJoins:
+    """Cohort requests of one experiment: all, those that carry their unit's key, those joined to its assignment.
+
+    ``unit`` is request, customer or session; ``by_source`` counts the requests by how their arm is known (assignment,
+    exposure_log, tie, undeclared_arm, none) and sums to ``requests``.
+    """
+
+    experiment: str
+    unit: str
+    requests: int
+    with_key: int
+    assigned: int
+    by_source: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class LevelRow:
     """One metric in one arm; ``segment`` is "column=value", None for the whole cohort."""
 
@@ -139,6 +155,7 @@ class RunReport:
     verdicts: tuple[VerdictDocument, ...]
     metrics: MetricTables = field(default_factory=MetricTables)
     sources: tuple[SourceFacts, ...] = ()
+    unit_joins: tuple[UnitJoins, ...] = ()
     experiments: tuple[Experiment, ...] = ()
     briefs: tuple[Brief, ...] = ()
     absent: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dagster_pipeline.report import format as fmt
+from dagster_pipeline.report.balance_view import BalanceView, UnitJoinRow, balance_view, unit_join_rows
 from dagster_pipeline.report.decision_view import DecisionView, decision_views, open_gaps_by_severity
 from dagster_pipeline.report.escape import visible
 from dagster_pipeline.report.gap_view import GapView, gap_views
@@ -12,11 +13,9 @@ from dagster_pipeline.report.model import RunReport
 from dagster_pipeline.report.table_views import (
     ChecksView,
     MetricsView,
-    SourceRow,
     absences,
     checks_view,
     metrics_views,
-    source_rows,
 )
 from dagster_pipeline.report.words import GLOSSARY, METHOD
 
@@ -36,7 +35,8 @@ class Page:
     gaps_by_severity: str
     no_gaps: str
     metrics: tuple[MetricsView, ...]
-    sources: tuple[SourceRow, ...]
+    balance: BalanceView
+    unit_joins: tuple[UnitJoinRow, ...]
     checks: ChecksView
     absences: tuple[str, ...]
     method: tuple[str, ...] = METHOD
@@ -60,7 +60,8 @@ def page(report: RunReport) -> Page:
         gaps_by_severity=open_gaps_by_severity(report.unresolved),
         no_gaps=_no_gaps(report),
         metrics=metrics_views(report),
-        sources=source_rows(report),
+        balance=balance_view(report.sources),
+        unit_joins=unit_join_rows(report.unit_joins),
         checks=checks_view(report),
         absences=absences(report),
     )

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dagster_pipeline.gaps.model import Gap
+from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.gaps.model import Gap, Impact
 from dagster_pipeline.register.history import register_order
 from dagster_pipeline.report import format as fmt
+from dagster_pipeline.report.balance_view import (
+    BalanceView,
+    SourceRow,
+    UnitJoinRow,
+    balance_view,
+    unit_join_rows,
+)
 from dagster_pipeline.report.decision_view import CriterionView, DecisionView
+from dagster_pipeline.report.demands import metric_label
 from dagster_pipeline.report.escape import markdown_text
 from dagster_pipeline.report.gap_view import GapView
-from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.model import RunReport, SourceFacts, SourceStatus, UnitJoins
 from dagster_pipeline.report.page import Page, page
-from dagster_pipeline.report.words import SEVERITY, STATUS, kind_title, place, plural
+from dagster_pipeline.report.words import (
+    DIRECTION,
+    SEVERITY,
+    SOURCE_STATUS,
+    STATUS,
+    kind_title,
+    place,
+    plural,
+)
 
 _REASON = 600
 
@@ -28,22 +45,39 @@ def register_markdown(gaps: Iterable[Gap]) -> str:
     ordered = sorted(gaps, key=register_order)
     if not ordered:
         return "No gaps.\n"
-    header = ("Severity", "Gap", "Where", "Affected", "Left", "Answer changes at", "Status", "Owner")
+    header = (
+        "Severity",
+        "Gap",
+        "Where",
+        "Affected",
+        "Left",
+        "What it does",
+        "Answer changes at",
+        "Status",
+        "Owner",
+    )
     return "\n".join(_table(header, [_gap_cells(gap) for gap in ordered])) + "\n"
 
 
 def _gap_cells(gap: Gap) -> tuple[str, ...]:
-    known = [impact.delta_star for impact in gap.metrics if impact.delta_star is not None]
+    known = [impact for impact in gap.metrics if impact.delta_star is not None]
+    first = min(known, key=lambda impact: impact.delta_star or 0.0, default=None)
     return (
         SEVERITY[gap.severity].word,
         kind_title(gap.kind),
         place(gap),
         fmt.share(gap.share_affected),
         fmt.share(gap.share_residual),
-        fmt.headroom(min(known)) if known else fmt.ABSENT,
+        _bias(first) if first else fmt.ABSENT,
+        fmt.headroom(first.delta_star) if first else fmt.ABSENT,
         STATUS[gap.status],
         gap.owner or "",
     )
+
+
+def _bias(impact: Impact) -> str:
+    """What the gap does to the metric whose answer changes first."""
+    return f"{metric_label(impact.metric, metric_definitions())}: {DIRECTION[impact.direction].word}"
 
 
 def _lines(shown: Page) -> Iterator[str]:
@@ -53,6 +87,7 @@ def _lines(shown: Page) -> Iterator[str]:
     for decision in shown.decisions:
         yield from _decision(decision)
     yield from _register(shown)
+    yield from _rows(shown)
     checks = shown.checks
     yield ""
     yield (
@@ -113,6 +148,43 @@ def _gap(gap: GapView) -> tuple[str, ...]:
         gap.headroom,
         gap.owner or fmt.ABSENT,
     )
+
+
+def _rows(shown: Page) -> Iterator[str]:
+    if shown.balance.rows:
+        yield ""
+        yield "## Where the rows went"
+        yield ""
+        yield from _balance(shown.balance)
+    yield from _bullets("## How requests found their arm", _joins(shown.unit_joins))
+
+
+def balance_markdown(sources: Sequence[SourceFacts]) -> str:
+    """The row balance as a sentence and a Markdown table."""
+    return "\n".join(_balance(balance_view(sources))) + "\n"
+
+
+def joins_markdown(joins: Iterable[UnitJoins]) -> str:
+    """How each experiment's requests found their unit, one sentence each."""
+    return "\n".join(_bullets("", _joins(unit_join_rows(joins)))).lstrip() + "\n"
+
+
+def _joins(rows: Iterable[UnitJoinRow]) -> list[str]:
+    return [f"{row.experiment}: {row.sentence}" for row in rows]
+
+
+def _balance(shown: BalanceView) -> Iterator[str]:
+    yield _md(shown.headline, _REASON)
+    yield ""
+    yield from _table(
+        ("Source", "Read", "Set aside", "Used", "Balance", "Newest row"), map(_source, shown.rows)
+    )
+
+
+def _source(row: SourceRow) -> tuple[str, ...]:
+    name = row.name if row.status is SOURCE_STATUS[SourceStatus.OK] else f"{row.name} ({row.status.word})"
+    newest = f"{row.newest}, late" if row.late else row.newest
+    return name, row.total, ", ".join(row.set_aside) or fmt.ABSENT, row.used, row.balance.word, newest
 
 
 def _bullets(title: str, items: Sequence[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Metrics by arm, row balance of the sources and checks, ready to be shown."""
+"""Metrics by arm, what is absent and checks, ready to be shown."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dagster_pipeline.report import format as fmt
 from dagster_pipeline.report.demands import metric_label
 from dagster_pipeline.report.escape import visible
 from dagster_pipeline.report.format import Unit
-from dagster_pipeline.report.model import Coverage, EffectRow, LevelRow, RunReport, SourceFacts, SourceStatus
-from dagster_pipeline.report.words import SOURCE_STATUS, Mark, kind_title, plural
+from dagster_pipeline.report.model import Coverage, EffectRow, LevelRow, RunReport, SourceStatus
+from dagster_pipeline.report.words import SOURCE_STATUS, kind_title, plural
 
 UNKNOWN = "unknown"
 _MOST_CHECKS = 15
@@ -54,20 +54,6 @@ class MetricsView:
     experiment: str
     arms: tuple[str, ...]
     rows: tuple[MetricRow, ...]
-
-
-@dataclass(frozen=True)
-class SourceRow:
-    """Row balance of one source."""
-
-    name: str
-    status: Mark
-    total: str
-    set_aside: tuple[str, ...]
-    used: str
-    newest: str
-    late: bool
-    note: str
 
 
 @dataclass(frozen=True)
@@ -152,32 +138,6 @@ def _effect(row: EffectRow, unit: Unit) -> EffectView:
     ends = [fmt.effect(end, row.effect, unit) for end in (row.ci_lower, row.ci_upper)]
     interval = "" if row.ci_lower is None and row.ci_upper is None else fmt.between(*ends)
     return EffectView(visible(row.variant), fmt.effect(row.estimate, row.effect, unit), interval)
-
-
-def source_rows(report: RunReport) -> tuple[SourceRow, ...]:
-    """The sources in the report's order."""
-    return tuple(_source(source) for source in report.sources)
-
-
-def _source(source: SourceFacts) -> SourceRow:
-    aside = (
-        (source.filtered, "filtered out"),
-        (source.quarantined, "quarantined"),
-        (source.duplicates_removed, "duplicate copies"),
-        (source.conflicts_removed, "conflicting"),
-        (source.orphans_removed, "without a parent"),
-        (source.unexplained, "unaccounted for"),
-    )
-    return SourceRow(
-        name=visible(source.name),
-        status=SOURCE_STATUS[source.status],
-        total=fmt.count(source.rows_total),
-        set_aside=tuple(f"{fmt.count(size)} {word}" for size, word in aside if size),
-        used=fmt.count(source.canonical_rows),
-        newest=fmt.moment(source.newest),
-        late=source.late,
-        note=visible(source.note),
-    )
 
 
 def absences(report: RunReport) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
@@ -62,6 +63,14 @@ SOURCE_STATUS = {
     SourceStatus.MISSING: Mark("missing", "✕", "bad"),
     SourceStatus.UNREADABLE: Mark("unreadable", "✕", "bad"),
     SourceStatus.EMPTY: Mark("empty", "✕", "bad"),
+}
+
+VARIANT_SOURCE = {
+    "assignment": "by their assignment",
+    "exposure_log": "by the exposure logs",
+    "tie": "tied between arms",
+    "undeclared_arm": "in an arm not declared",
+    "none": "not known",
 }
 
 DIRECTION = {
@@ -152,3 +161,8 @@ def place(gap: Gap) -> str:
 def plural(size: int, singular: str, several: str | None = None) -> str:
     """A counted noun: 1 gap, 1,200 gaps."""
     return f"{size:,} {singular if size == 1 else several or singular + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Several names in a sentence: a, b and c."""
+    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)

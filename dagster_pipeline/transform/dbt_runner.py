@@ -143,4 +143,5 @@ def _node(result: Any) -> NodeResult:
         seconds=float(result.execution_time or 0.0),
         failures=result.failures,
         attached_node=getattr(result.node, "attached_node", None),
+        sql=getattr(result.node, "compiled_code", None) or "",
     )

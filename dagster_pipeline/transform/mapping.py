@@ -9,6 +9,7 @@ from typing import Any
 
 from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.parity import SIDES, Parity, SideName, inspection_name
 from dagster_pipeline.config.types import Experiment, PlumblineConfig
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 
@@ -48,7 +49,12 @@ class WarehouseMapping:
 
 def build_mapping(config: PlumblineConfig, inspections: Mapping[str, SourceInspection]) -> WarehouseMapping:
     """The mapping of this run: only what is there is mapped, and what is not becomes a finding."""
-    sources = {name: _source(config, found) for name, found in inspections.items() if _is_usable(found)}
+    sides = {inspection_name(parity.id, side) for parity in config.parity for side in SIDES}
+    sources = {
+        name: _source(config, found)
+        for name, found in inspections.items()
+        if name not in sides and _is_usable(found)
+    }
     metrics = tuple(m for m in metric_definitions().values() if not _unmet(m, sources))
     findings = tuple(_findings(config, inspections))
     segments = _segments(config, sources)
@@ -59,6 +65,11 @@ def build_mapping(config: PlumblineConfig, inspections: Mapping[str, SourceInspe
         "everyone": not config.experiments,
         "metrics": [_metric(m, sources) for m in metrics],
         "segments": list(segments),
+        "parity": [
+            _parity(config, parity, inspections)
+            for parity in config.parity
+            if not _parity_fault(parity, inspections)
+        ],
         "findings": [
             {"kind": f.kind, "source": f.source, "column": f.column, "note": f.note} for f in findings
         ],
@@ -105,7 +116,7 @@ def _source(config: PlumblineConfig, found: SourceInspection) -> dict[str, Any]:
     return {
         "relation": found.relation_sql,
         "columns": {
-            logical: {"name": physical, "type": found.physical_columns[physical]}
+            logical: {"name": physical, "type": found.physical_columns[physical]} | _formats(found, logical)
             for logical, physical in found.columns.items()
             if not type_problem(found, logical)
         },
@@ -116,12 +127,20 @@ def _source(config: PlumblineConfig, found: SourceInspection) -> dict[str, Any]:
     }
 
 
+def _formats(found: SourceInspection, logical: str) -> dict[str, Any]:
+    reading = found.readings.get(logical)
+    if reading is None or not reading.formats:
+        return {}
+    return {"formats": list(reading.formats), "formats_rule": reading.rule.value}
+
+
 def _experiment(experiment: Experiment) -> dict[str, Any]:
     window = experiment.window
     return {
         "id": experiment.id,
         "unit": experiment.unit,
         "arms": list(experiment.split),
+        "sampling": {source: dict(rates) for source, rates in experiment.sampling.items()},
         "start": _instant(window.start) if window else _NO_START,
         "end": _instant(window.end) if window else _NO_END,
     }
@@ -135,12 +154,77 @@ def _metric(metric: MetricDefinition, sources: Mapping[str, Any]) -> dict[str, A
     return {
         "name": metric.name,
         "kind": str(metric.kind),
+        "unit": str(metric.unit),
         "y": metric.y,
         "d": metric.d,
         "horizon": metric.horizon,
         "quantile": metric.quantile,
         "sources": list(sources_of(metric, sources)),
     }
+
+
+def _parity(
+    config: PlumblineConfig, parity: Parity, inspections: Mapping[str, SourceInspection]
+) -> dict[str, Any]:
+    """A parity whose two sides can be read, as the model that compares them is told."""
+    told_of = [config.experiment(parity.experiment)] if parity.experiment else config.experiments
+    everyone = [] if parity.by is not None or parity.experiment else [_everyone()]
+    experiments = [_experiment(e) for e in told_of if e is not None] or everyone
+    return {
+        "id": parity.id,
+        "type": parity.type,
+        "tolerance": parity.tolerance,
+        "relative_tolerance": parity.relative_tolerance,
+        "unmatched": parity.unmatched,
+        "arms_from": "by" if parity.by is not None else "request" if parity.request_column else None,
+        "experiments": [{"id": e["id"], "arms": e["arms"]} for e in experiments],
+        "column": parity.left.value,
+        **{side: _side(config, parity, side, inspections) for side in SIDES},
+    }
+
+
+def _side(
+    config: PlumblineConfig, parity: Parity, name: SideName, inspections: Mapping[str, SourceInspection]
+) -> dict[str, Any]:
+    """A side with its columns by role; a type that is not known yet is looked up when the relation is there."""
+    side, found = parity.side(name), inspections[inspection_name(parity.id, name)]
+    return {
+        "relation": found.relation_sql,
+        "label": _label(config, parity, name),
+        "where": side.where,
+        "timezone": side.timezone,
+        "keys": len(side.key),
+        "columns": {
+            role: {"name": column, "type": found.physical_columns.get(column)}
+            for role, column in found.columns.items()
+        },
+    }
+
+
+def _label(config: PlumblineConfig, parity: Parity, name: SideName) -> str:
+    """What a person calls the side: its file or relation as they wrote it."""
+    if parity.side(name).query is not None:
+        return "query"
+    return config.written.get(inspection_name(parity.id, name)) or parity.side(name).from_ or ""
+
+
+def _parity_fault(parity: Parity, inspections: Mapping[str, SourceInspection]) -> str:
+    """Why the two sides can not be compared, "" where they can."""
+    faults = ((side, _side_fault(parity, side, inspections)) for side in SIDES)
+    return "; ".join(f"{side}: {fault}" for side, fault in faults if fault)
+
+
+def _side_fault(parity: Parity, name: SideName, inspections: Mapping[str, SourceInspection]) -> str:
+    found = inspections.get(inspection_name(parity.id, name))
+    if found is None:
+        return "was not inspected"
+    if found.status is not SourceStatus.OK:
+        return found.row_error or found.status.value
+    named = parity.columns(name)
+    absent = (f"there is no column {named[role]!r} ({role})" for role in found.absent_columns)
+    near = dict.fromkeys(column for like in found.near_matches.values() for column in like)
+    hint = f"; the relation has {', '.join(near)}" if near else ""
+    return ", ".join(absent) + hint
 
 
 def _segments(config: PlumblineConfig, sources: Mapping[str, Any]) -> tuple[str, ...]:
@@ -157,6 +241,9 @@ def _findings(config: PlumblineConfig, inspections: Mapping[str, SourceInspectio
             yield Finding("not_evaluated", name, None, found.row_error or found.status.value, expected=False)
         if _is_usable(found):
             yield from _column_findings(config, found)
+    for parity in config.parity:
+        if fault := _parity_fault(parity, inspections):
+            yield Finding("not_evaluated", parity.id, None, fault, expected=False)
 
 
 def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterator[Finding]:
@@ -169,6 +256,8 @@ def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterat
     for logical in found.columns:
         if problem := type_problem(found, logical):
             yield Finding("schema_change", found.name, logical, problem, expected=False)
+    for logical, note in found.refusals.items():
+        yield Finding("invalid_values", found.name, logical, note, expected=False)
     needed = {name for metric in metric_definitions().values() for name in columns_of(metric)}
     for column in source_specs()[found.name].columns:
         if column.name not in mapped and f"{found.name}.{column.name}" in needed:

@@ -31,6 +31,7 @@ class NodeResult:
     seconds: float
     failures: int | None = None
     attached_node: str | None = None
+    sql: str = ""  # as compiled for this run
 
     @property
     def cause(self) -> str:

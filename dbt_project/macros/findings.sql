@@ -23,3 +23,15 @@ with final as (
 
 {{ gap_rows('final') }}
 {% endmacro %}
+
+{# What the inspection has to say about a countable defect of a column, null where it has nothing. #}
+{% macro column_note(kind) %}
+  {%- set findings = (mapping().get('findings') or []) | selectattr('kind', 'equalto', kind) | selectattr('column') | list -%}
+  {%- if findings -%}
+  case
+    {%- for f in findings %}
+    when counts.source_name = {{ text_literal(f.source) }} and counts.column_name = {{ text_literal(f.column) }} then {{ text_literal(f.note) }}
+    {%- endfor %}
+  end
+  {%- else -%} {{ typed_null('text') }} {%- endif -%}
+{% endmacro %}

@@ -15,10 +15,13 @@
 
 {% macro flag_rows(source, staged, key=none, anchors=[], resend=none, order_at=none) %}
 {%- set content = content_columns(source) | map(attribute='name') | list -%}
+{#- Two spellings of one arm are the same row twice. -#}
+{%- set identity = [] -%}
+{%- for c in content if not c.endswith('_as_written') -%}{%- do identity.append(c) -%}{%- endfor -%}
 {%- set has_key = key is not none and is_mapped(source, key) -%}
 {%- set groupings = [] -%}
 {%- for columns in anchors if has_key or key not in columns -%}{%- do groupings.append(columns) -%}{%- endfor -%}
-{%- if not groupings -%}{%- do groupings.append(content) -%}{%- endif -%}
+{%- if not groupings -%}{%- do groupings.append(identity) -%}{%- endif -%}
 staged as (
 
     select
@@ -63,7 +66,7 @@ copies as (
         {{ c }},
         {%- endfor %}
         quarantine_reason,
-        row_number() over (partition by {{ content | join(', ') }} order by {{ content[0] if content else '1' }}) > 1 as is_copy
+        row_number() over (partition by {{ identity | join(', ') }} order by {{ content | join(', ') or '1' }}) > 1 as is_copy
     from marked
     where is_candidate
 

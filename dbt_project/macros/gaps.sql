@@ -34,7 +34,7 @@ whole_table as (
         {{ 'counts.experiment_id' if per_experiment else typed_null('text') }} as experiment_id,
         counts.source_name, counts.column_name, {{ typed_null('text') }} as segment, {{ typed_null('text') }} as variant,
         sum(counts.rows_total) as rows_total, sum(counts.rows_affected) as rows_affected, sum(counts.rows_residual) as rows_residual,
-        sum(counts.rows_affected) > 0 as is_gap, {{ typed_null('text') }} as note
+        sum(counts.rows_affected) > 0 as is_gap, {{ column_note(kind) }} as note
     from counts
     {% if not per_experiment -%}
     inner join first_experiment on coalesce(counts.experiment_id, '') = first_experiment.experiment_id

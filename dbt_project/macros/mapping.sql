@@ -14,7 +14,9 @@
 {% endmacro %}
 
 {% macro experiments_mapping() %}{{ return(mapping().get('experiments') or []) }}{% endmacro %}
-{% macro metrics_mapping() %}{{ return(mapping().get('metrics') or []) }}{% endmacro %}
+{# Metrics of requests; those of pros have models of their own. #}
+{% macro metrics_mapping() %}{{ return((mapping().get('metrics') or []) | rejectattr('unit', 'equalto', 'pro') | list) }}{% endmacro %}
+{% macro pro_metrics_mapping() %}{{ return((mapping().get('metrics') or []) | selectattr('unit', 'equalto', 'pro') | list) }}{% endmacro %}
 {% macro segments_mapping() %}{{ return(mapping().get('segments') or []) }}{% endmacro %}
 
 {% macro text_literal(value) %}'{{ value | string | replace("'", "''") }}'{% endmacro %}
@@ -84,7 +86,8 @@
   {% for column in declared_columns('stg_' ~ source, 'staging') %}
     {% set meta = column.meta or (column.config or {}).meta or {} %}
     {% if meta.role %}
-      {% do found.append({'name': column.name, 'type': column.data_type, 'role': meta.role, 'required': meta.required}) %}
+      {% do found.append({'name': column.name, 'type': column.data_type, 'role': meta.role, 'required': meta.required,
+        'allowed': meta.allowed, 'minimum': meta.minimum if meta.minimum is number else none}) %}
     {% endif %}
   {% endfor %}
   {{ return(found) }}

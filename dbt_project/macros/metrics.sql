@@ -24,6 +24,21 @@
     {'name': 'missing_values.quotes.quoted_at', 'swap': {
         'first_quote_seconds': 'first_quote_seconds_without_log',
         'n_quotes': 'n_quotes_without_log', 'n_quotes_24h': 'n_quotes_24h_without_log'}},
+    {'name': 'timestamp_disorder.quotes', 'swap': {
+        'first_quote_seconds': 'first_quote_seconds_as_dated',
+        'n_quotes': 'n_quotes_as_dated', 'n_quotes_24h': 'n_quotes_24h_as_dated'}},
+    {'name': 'early_high.quotes', 'swap': {
+        'first_quote_seconds': 'case when n_early_quotes > 0 then 0 else first_quote_seconds end',
+        'n_quotes_24h': 'n_quotes_24h + n_early_quotes'}},
+    {'name': 'early_low.hires', 'swap': {
+        'first_hire_seconds': 'case when n_early_hires > 0 then null else first_hire_seconds end'}},
+    {'name': 'source_conflict.quotes', 'swap': {
+        'first_quote_seconds': 'first_quote_seconds_by_transaction', 'n_quotes_24h': 'n_quotes_24h_by_transaction'}},
+    {'name': 'disputed_low.quotes', 'swap': {
+        'first_quote_seconds': 'first_quote_seconds_if_later', 'n_quotes_24h': 'n_quotes_24h_if_later'}},
+    {'name': 'disputed_high.quotes', 'swap': {
+        'first_quote_seconds': 'first_quote_seconds_if_sooner', 'n_quotes_24h': 'n_quotes_24h_if_sooner'}},
+    {'name': 'late_assignment', 'variant': late_as_unlabelled()},
     {'name': 'undated_high.quotes', 'swap': undated},
     {'name': 'undated_high.hires', 'swap': undated_hires},
     {'name': 'unknown_outcome_high.hires', 'swap': {'n_refunded_hires': 'n_refunded_hires + n_hires_of_unknown_outcome'}},
@@ -47,30 +62,38 @@
     {'name': 'conflict_high.hires', 'swap': {
         'first_hire_seconds': 'case when n_contested_hires > 0 then 0 else first_hire_seconds end',
         'gmv': 'gmv + gmv_other_readings', 'n_refunded_hires': 'n_refunded_hires - n_contested_refunds + n_contested_hires'}},
-    {'name': 'joint_low', 'everyone': true, 'fill': 'low', 'swap': joint_low(), 'by_segment': true},
-    {'name': 'joint_high', 'everyone': true, 'fill': 'high', 'swap': joint_high(), 'by_segment': true},
+    {'name': 'joint_low', 'variant': certain_variant(), 'everyone': true, 'fill': 'low', 'swap': joint_low(), 'by_segment': true},
+    {'name': 'joint_high', 'variant': certain_variant(), 'everyone': true, 'fill': 'high', 'swap': joint_high(), 'by_segment': true},
   ]) }}
 {% endmacro %}
 
 {# Every request's columns at the end where it has least (low) and most (high), all open gaps of its outcome together. #}
 {% macro joint_low() %}
   {{ return({
-      'first_quote_seconds': 'case when n_other_readings + n_contested_quotes > 0 then null else first_quote_seconds end',
-      'n_quotes_24h': 'case when n_other_readings > 0 or n_contested_quotes > n_quotes_24h then 0 else n_quotes_24h - n_contested_quotes end',
-      'first_hire_seconds': 'case when n_other_readings + n_contested_hires > 0 then null else first_hire_seconds end',
+      'first_quote_seconds': 'case when n_other_readings + n_contested_quotes > 0 then null else first_quote_seconds_if_later end',
+      'n_quotes_24h': 'case when n_other_readings > 0 or n_contested_quotes > n_quotes_24h_if_later then 0 else n_quotes_24h_if_later - n_contested_quotes end',
+      'first_hire_seconds': 'case when n_other_readings + n_contested_hires + n_early_hires > 0 then null else first_hire_seconds end',
       'gmv': 'gmv - gmv_contested',
       'n_refunded_hires': 'n_refunded_hires - n_contested_refunds'}) }}
 {% endmacro %}
 
 {% macro joint_high() %}
   {{ return({
-      'first_quote_seconds': 'case when n_undated_quotes + n_contested_quotes > 0 or (n_other_readings > 0 and n_quotes > 0) then 0 else first_quote_seconds end',
+      'first_quote_seconds': 'case when n_undated_quotes + n_contested_quotes + n_early_quotes > 0 or (n_other_readings > 0 and n_quotes > 0) then 0 else first_quote_seconds_if_sooner end',
       'n_quotes': 'n_quotes + n_undated_quotes',
-      'n_quotes_24h': 'case when n_other_readings > 0 then n_quotes else n_quotes_24h + n_contested_quotes end + n_undated_quotes',
+      'n_quotes_24h': 'case when n_other_readings > 0 then n_quotes else n_quotes_24h_if_sooner + n_contested_quotes + n_early_quotes end + n_undated_quotes',
       'first_hire_seconds': 'case when n_undated_hires + n_contested_hires > 0 or (n_other_readings > 0 and n_hires > 0) then 0 else first_hire_seconds end',
       'n_hires': 'n_hires + n_undated_hires',
       'gmv': 'gmv + gmv_undated + gmv_other_readings',
       'n_refunded_hires': 'n_refunded_hires - n_contested_refunds + n_contested_hires + n_undated_refunds + n_hires_of_unknown_outcome'}) }}
+{% endmacro %}
+
+{# An arm given after the first quote or the hire may follow from them: such a request's arm is as good as unknown. #}
+{% macro certain_variant() %}{{ return("case when is_late_assignment then 'unknown' else variant end") }}{% endmacro %}
+
+{# The same with the requests without an arm out of the way, so that `unknown` are the late ones alone. #}
+{% macro late_as_unlabelled() %}
+  {{ return("case when is_late_assignment then 'unknown' when variant = 'unknown' then 'unlabelled' else variant end") }}
 {% endmacro %}
 
 {# Columns of request_metrics, as its .yml lists them. #}

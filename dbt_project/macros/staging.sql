@@ -1,5 +1,6 @@
 {# Staging of one source: rename, cast, normalise to UTC. Nothing is dropped: a row that can't be used carries the reason,
-   a value that can't be read is kept as text beside its null. An unmapped source or column yields typed nulls. #}
+   a value that can't be read, or is none the catalogue allows, is kept
+   as text beside its null, and one that was normalised as it was written. An unmapped source or column yields typed nulls. #}
 {% macro stage(source) %}
 {%- set mapped = source_mapping(source) -%}
 {%- set physical = mapped.get('columns') or {} -%}
@@ -30,7 +31,7 @@ typed as (
         {%- for c in columns %}
         {{ read_column(c, physical.get(c.name), mapped.get('timezone') or 'UTC') }} as {{ c.name }},
         {%- endfor %}
-        {%- for c in columns if c.type != 'text' %}
+        {%- for c in columns if c.type != 'text' or is_normalised(c) %}
         cast(raw_{{ c.name }} as {{ sql_type('text') }}) as raw_{{ c.name }},
         {%- endfor %}
         is_filtered
@@ -44,8 +45,11 @@ final as (
         {%- for c in columns %}
         {{ c.name }},
         {%- endfor %}
-        {%- for c in columns if c.type != 'text' %}
+        {%- for c in columns if c.type != 'text' or c.allowed %}
         case when {{ c.name }} is null and trim(raw_{{ c.name }}) <> '' then raw_{{ c.name }} end as {{ c.name }}_unreadable,
+        {%- endfor %}
+        {%- for c in columns if is_normalised(c) %}
+        case when {{ c.name }} <> raw_{{ c.name }} then raw_{{ c.name }} end as {{ c.name }}_as_written,
         {%- endfor %}
         is_filtered,
         {{ quarantine_reason(source, columns) }} as quarantine_reason
@@ -56,10 +60,19 @@ final as (
 select * from final
 {% endmacro %}
 
+{# Text whose case and blanks carry nothing: arms, and columns of which the catalogue lists the allowed values. #}
+{% macro is_normalised(column) %}{{ return(column.role == 'variant' or column.allowed) }}{% endmacro %}
+
 {% macro read_column(column, physical, timezone) %}
   {%- if not physical -%} {{ typed_null(column.type) }}
-  {%- elif column.type == 'timestamp' -%} {{ read_timestamp('raw_' ~ column.name, physical.type, timezone) }}
+  {%- elif column.type == 'timestamp' -%} {{ read_timestamp('raw_' ~ column.name, physical.type, timezone, physical.get('formats') or [], physical.get('formats_rule') or 'agreed') }}
+  {%- elif column.type == 'double' and column.minimum is not none -%}
+    {%- set value = read_double('raw_' ~ column.name, physical.type) -%}
+    case when {{ value }} >= {{ column.minimum }} then {{ value }} end
   {%- elif column.type == 'double' -%} {{ read_double('raw_' ~ column.name, physical.type) }}
+  {%- elif column.allowed -%}
+    {%- set value = 'lower(trim(' ~ read_text('raw_' ~ column.name, physical.type) ~ '))' -%}
+    case when {{ value }} in ({% for v in column.allowed %}{{ text_literal(v) }}{{ ', ' if not loop.last }}{% endfor %}) then {{ value }} end
   {%- elif column.role == 'variant' -%} nullif(lower(trim({{ read_text('raw_' ~ column.name, physical.type) }})), '')
   {%- else -%} nullif(trim({{ read_text('raw_' ~ column.name, physical.type) }}), '')
   {%- endif -%}

@@ -89,12 +89,14 @@ def test_the_metrics_of_the_design_have_its_effects_and_better_sides():
         "refund_rate": ("ratio", "absolute", "lower"),
         "support_tickets_per_100_requests": ("mean", "relative", "lower"),
         "spam_flags_per_1000_quotes": ("ratio", "relative", "lower"),
+        "pro_return_rate_7d": ("share", "absolute", "higher"),
     }
     found = metric_definitions()
     assert {name: (found[name].kind, found[name].effect, found[name].better) for name in expected} == expected
     assert (found["ttfq_median"].quantile, found["ttfq_p90"].quantile) == (0.5, 0.9)
     assert found["hire_rate_7d"].horizon == 7 * 24 * 3600
     assert found["spam_flags_per_1000_quotes"].scale == 1000
+    assert {name for name in found if found[name].unit == "pro"} == {"pro_return_rate_7d"}
 
 
 def test_what_metrics_need_can_be_mapped():
@@ -123,7 +125,9 @@ def test_changing_what_was_given_out_does_not_change_the_definitions():
         ("quantile: 0.5", "quantile is for metrics"),
         ("kind: ratio", "d is for metrics of kind ratio"),
         ("scale: 0", "scale must be above 0"),
-        ("unit: s", "unknown key unit; allowed: name"),
+        ("unit: s", "unit must be one of request, pro"),
+        ("unit: pro", "metrics of unit pro are of kind share"),
+        ("colour: s", "unknown key colour; allowed: name"),
     ],
 )
 def test_a_faulty_metric_names_file_and_entry(tmp_path, change, words):

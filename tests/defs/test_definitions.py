@@ -9,9 +9,17 @@ import pytest
 
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
 from dagster_pipeline.checks.suite_files import suite_files
+from dagster_pipeline.config.catalogue import source_specs
+from dagster_pipeline.criteria.vocabulary import Severity
+from dagster_pipeline.defs.groups import GROUPS
 from dagster_pipeline.demo.story import write_config
 from dagster_pipeline.demo.world import WorldSpec, generate
-from dagster_pipeline.engines.inspection import SourceStatus
+from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
+from dagster_pipeline.gaps.ids import gap_id
+from dagster_pipeline.gaps.measurements import SourceFact
+from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
+from dagster_pipeline.register.documents import RegisteredCheck
+from dagster_pipeline.statistics.vocabulary import Direction
 from dagster_pipeline.transform.mapping import build_mapping
 from dagster_pipeline.transform.results import BuildResult, NodeResult, NodeStatus, WarehouseBuild
 
@@ -44,26 +52,54 @@ def key(name):
     return dg.AssetKey(name)
 
 
+def source_key(name):
+    return dg.AssetKey(["sources", name])
+
+
 # --- the graph ---------------------------------------------------------------------------------
 
 
 def test_every_asset_has_a_group_and_says_what_it_is(graph):
     lacking = [
         k.to_user_string()
-        for k in graph.materializable_asset_keys
-        if not (graph.get(k).description or "").strip() or graph.get(k).group_name in (None, "default")
+        for k in graph.get_all_asset_keys()
+        if not (graph.get(k).description or "").strip() or graph.get(k).group_name not in GROUPS.values()
     ]
     assert lacking == []
+
+
+def test_the_groups_read_in_the_order_the_data_flows(graph):
+    """Sorted by name, as every list of Dagster's does it, no group depends on one that comes after it."""
+    assert sorted(GROUPS.values()) == list(GROUPS.values())
+    assert {graph.get(k).group_name for k in graph.get_all_asset_keys()} == set(GROUPS.values())
+    backwards = [
+        f"{graph.get(k).group_name} depends on {graph.get(parent).group_name}"
+        for k in graph.get_all_asset_keys()
+        for parent in graph.get(k).parent_keys
+        if graph.get(parent).group_name > graph.get(k).group_name
+    ]
+    assert backwards == []
+
+
+def test_every_source_of_the_catalogue_is_an_asset_others_make(graph):
+    sources = {source_key(name) for name in source_specs()}
+    assert {k for k in graph.get_all_asset_keys() if graph.get(k).is_external} == sources
+    for name in source_specs():
+        assert graph.get(source_key(name)).child_keys == {key(f"stg_{name}"), key("source_inspection")}
+
+
+def test_every_asset_says_what_it_is_made_with(graph):
+    assert [k for k in graph.get_all_asset_keys() if not graph.get(k).kinds] == []
 
 
 def test_every_dbt_model_is_an_asset_in_the_group_of_its_layer(graph, models):
     assert len(models) > 30
     assert {graph.get(k).group_name for k in models} == {
-        "staging",
-        "intermediate",
-        "canonical",
-        "metrics",
-        "gaps",
+        "02_staging",
+        "03_intermediate",
+        "04_canonical",
+        "05_metrics",
+        "06_measured_gaps",
     }
 
 
@@ -94,7 +130,8 @@ def test_the_graph_ends_with_the_health_of_the_pipeline(graph):
 
 
 def test_the_models_that_start_the_build_come_from_the_inspected_sources(graph):
-    assert graph.get(key("stg_requests")).parent_keys == {key("source_inspection")}
+    assert graph.get(key("stg_requests")).parent_keys == {source_key("requests"), key("source_inspection")}
+    assert graph.get(key("gap_schema_change")).parent_keys == {key("source_inspection")}
     assert key("int_requests") in graph.get(key("requests")).parent_keys
 
 
@@ -104,7 +141,7 @@ def test_one_job_is_the_whole_line(location, graph):
     assert set(layer.executable_asset_keys) == set(graph.materializable_asset_keys)
     assert {c for c in graph.asset_check_keys} == set(layer.asset_graph.asset_check_keys)  # noqa: C416
     steps = {node.name for node in job.nodes}
-    assert {"dbt_build", "expectations", "invariants", "pipeline_health"} <= steps
+    assert {"dbt_build", "expectations", "gaps_and_rows", "invariants", "pipeline_health"} <= steps
 
 
 def test_it_runs_every_day_at_six_utc_once_switched_on(location):
@@ -120,14 +157,39 @@ def test_it_runs_every_day_at_six_utc_once_switched_on(location):
 # --- checks ------------------------------------------------------------------------------------
 
 
+OURS = {"invariants", "open_gaps", "row_balance"}
+
+
 def test_every_expectation_is_a_check_of_the_model_it_looks_at_and_says_its_kind(graph):
     entries = [(file.name, entry) for file in suite_files() for entry in file.entries]
-    specs = [graph.get_check_spec(k) for k in graph.asset_check_keys if k.name != "invariants"]
+    specs = [graph.get_check_spec(k) for k in graph.asset_check_keys if k.name not in OURS]
     assert len(specs) == len(entries) > 40
     assert {s.asset_key.to_user_string() for s in specs} == {name for name, _ in entries}
     for spec in specs:
         assert spec.metadata["gap_kind"]
         assert isinstance(spec.metadata["affects"], list)
+        assert spec.metadata["expectation"] in spec.description
+
+
+def test_a_check_is_named_for_what_it_looks_for_and_where(graph):
+    names = {k.name for k in graph.asset_check_keys if k.asset_key == key("int_quotes")}
+    assert {"duplicate_rows", "missing_values__price", "missing_variant__variant", "row_count"} <= names
+    assert {"proportion_of_unique_values__quote_id", "not_be_null__request_id"} <= {
+        k.name for k in graph.asset_check_keys if k.asset_key == key("quotes")
+    }
+
+
+def test_every_source_has_a_check_of_its_gaps_and_of_its_rows(graph):
+    for name in source_specs():
+        found = {k.name for k in graph.asset_check_keys if k.asset_key == source_key(name)}
+        assert found == {"open_gaps", "row_balance"}
+
+
+def test_checks_are_shown_once_the_gaps_are_graded(graph):
+    for check in graph.asset_check_keys:
+        needed = {dep.asset_key for dep in graph.get_check_spec(check).additional_deps}
+        if check.name != "invariants" and check.asset_key != key("gap_register"):
+            assert key("gap_register") in needed, check
 
 
 def test_every_model_has_a_check_of_its_invariants(graph, models):
@@ -138,30 +200,200 @@ def test_no_check_blocks_what_comes_after(graph):
     assert [k for k in graph.asset_check_keys if graph.get_check_spec(k).blocking] == []
 
 
-@pytest.mark.parametrize(
-    ("status", "passed", "severity"),
-    [
-        (CheckStatus.PASSED, True, dg.AssetCheckSeverity.WARN),
-        (CheckStatus.FAILED, False, dg.AssetCheckSeverity.WARN),
-        (CheckStatus.ERROR, False, dg.AssetCheckSeverity.ERROR),
-    ],
-)
-def test_a_check_shows_what_was_observed_against_what_and_an_error_is_never_a_pass(status, passed, severity):
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
+
+def a_gap(severity, kind="missing_values", table="quotes", column="price", impacts=(), **fields):
+    identity = gap_id(kind, None, table, column, None)
+    return Gap(
+        identity, kind, None, table, column, None, "what it is", GapStatus.OPEN, severity, "why it is so bad",
+        120, 12, 0.1, 0.0123456, metrics=impacts, **fields,
+    )  # fmt: skip
+
+
+def an_impact(metric, delta_star, direction):
+    return Impact(
+        metric, "treatment", "absolute", 0.1, 0.1, 0.0, 0.2, -0.1, 0.1, direction, direction,
+        flips_decision=False, delta_star=delta_star,
+    )  # fmt: skip
+
+
+def registered(status, gap=None, observed=0.123456789):
+    result = CheckResult(
+        "int_quotes",
+        "expect_x",
+        "quotes",
+        "price",
+        status,
+        observed,
+        0.005,
+        12,
+        120,
+        "missing_values",
+        message="m",
+    )
+    return RegisteredCheck(result, gap.gap_id if gap else None)
+
+
+def shown(status, gap=None):
     from dagster_pipeline.defs.checks import _shown
 
-    result = CheckResult(
-        "quotes", "expect_x", "quotes", "price", status, 0.1, 0.005, 12, 120, "missing_values", message="m"
+    found = _shown("missing_values__price", registered(status, gap), {gap.gap_id: gap} if gap else {})
+    return found, {name: value.value for name, value in found.metadata.items()}
+
+
+@pytest.mark.parametrize(
+    ("status", "severity", "loudness"),
+    [
+        (CheckStatus.FAILED, Severity.BLOCKER, ERROR),
+        (CheckStatus.FAILED, Severity.HIGH, ERROR),
+        (CheckStatus.FAILED, Severity.MEDIUM, WARN),
+        (CheckStatus.FAILED, Severity.LOW, WARN),
+        (CheckStatus.FAILED, Severity.INFO, WARN),
+        (CheckStatus.ERROR, Severity.BLOCKER, ERROR),
+        (CheckStatus.ERROR, Severity.INFO, WARN),
+        (CheckStatus.FAILED, None, WARN),
+        (CheckStatus.ERROR, None, ERROR),
+    ],
+)
+def test_a_failing_check_is_as_loud_as_its_gap_and_one_that_raised_for_nobody_the_loudest(
+    status, severity, loudness
+):
+    found, _ = shown(status, a_gap(severity) if severity else None)
+    assert (found.passed, found.severity) == (False, loudness)
+
+
+def test_a_failing_check_shows_observed_against_threshold_failing_rows_and_its_gap():
+    impacts = (
+        an_impact("ttfq_median", None, Direction.NONE),
+        an_impact("hire_rate_7d", 0.71, Direction.INFLATES),
+        an_impact("quoted", 1.5, Direction.EITHER),
     )
-    shown = _shown("00_price", result)
-    assert (shown.passed, shown.severity, shown.description) == (passed, severity, "m")
-    plain = {name: value.value for name, value in shown.metadata.items()}
-    assert plain == {
-        "status": status.value,
-        "observed": "0.1",
-        "threshold": "0.005",
-        "failing_rows": 12,
-        "gap_kind": "missing_values",
+    found, metadata = shown(CheckStatus.FAILED, a_gap(Severity.HIGH, impacts=impacts))
+    assert found.description == "m"
+    assert metadata == {
+        "status": "failed", "observed": 0.1235, "threshold": 0.005, "failing_rows": 12, "rows": 120,
+        "gap_kind": "missing_values", "severity": "high", "why": "why it is so bad", "what": "what it is",
+        "gap": f"Missing values in quotes.price ({gap_id('missing_values', None, 'quotes', 'price', None)})",
+        "share_affected": 0.1, "share_left": 0.01235, "moves": "hire_rate_7d of treatment",
+        "direction": "inflates", "delta_star": 0.71,
+    }  # fmt: skip
+
+
+def test_a_passing_check_says_what_it_saw_and_no_gap():
+    found, metadata = shown(CheckStatus.PASSED)
+    assert found.passed
+    assert set(metadata) == {"status", "observed", "threshold", "failing_rows", "rows", "gap_kind"}
+
+
+# --- gaps and rows of a source -----------------------------------------------------------------
+
+
+def open_gaps(*gaps):
+    from dagster_pipeline.defs.checks import _open_gaps
+
+    found = _open_gaps(source_key("quotes"), list(gaps))
+    return found, {name: value.value for name, value in found.metadata.items()}
+
+
+@pytest.mark.parametrize(
+    ("severity", "passed", "loudness"),
+    [
+        (Severity.BLOCKER, False, ERROR),
+        (Severity.HIGH, False, ERROR),
+        (Severity.MEDIUM, False, WARN),
+        (Severity.LOW, False, WARN),
+        (Severity.INFO, True, WARN),
+    ],
+)
+def test_a_source_is_as_bad_as_its_worst_gap(severity, passed, loudness):
+    found, metadata = open_gaps(a_gap(severity), a_gap(Severity.INFO, column="pro_id"))
+    assert (found.passed, found.severity) == (passed, loudness)
+    assert metadata["open_gaps"] + metadata["notes"] == 2
+    assert ("worst_gap" in metadata) is not passed
+    assert metadata["gaps"].count("Missing values") == 2
+
+
+def test_a_source_without_a_gap_passes_and_says_so():
+    found, metadata = open_gaps()
+    assert (found.passed, found.description, metadata) == (
+        True,
+        "No open gap above info.",
+        {"open_gaps": 0, "notes": 0},
+    )
+
+
+def test_the_gaps_of_a_source_are_counted_in_words():
+    gaps = [a_gap(s, column=f"c{i}") for i, s in enumerate([Severity.BLOCKER, Severity.LOW, Severity.LOW])]
+    found, _ = open_gaps(*gaps, a_gap(Severity.INFO))
+    assert found.description == "1 blocker, 2 low. 1 note beside."
+
+
+def test_a_long_table_of_gaps_is_cut_and_says_so():
+    _, metadata = open_gaps(*(a_gap(Severity.LOW, column=f"c{i}") for i in range(60)))
+    assert metadata["gaps"].count("Missing values") == 50
+    assert "10 more, in register.json." in metadata["gaps"]
+
+
+def balances(kept):
+    from dagster_pipeline.defs.checks import _row_balances
+
+    facts = {
+        "quotes": SourceFact("quotes", 10, 9, 1, 2, 3, 1, kept, None, is_stale=False),
+        "hires": SourceFact("hires", 0, 0, 0, 0, 0, 0, 0, None, is_stale=False),
     }
+    inspections = {
+        "quotes": SourceInspection("quotes", SourceStatus.OK, relation_sql="q"),
+        "messages": SourceInspection("messages", SourceStatus.OK, relation_sql="m"),
+        "hires": SourceInspection("hires", SourceStatus.UNMAPPED),
+    }
+    found = _row_balances(SimpleNamespace(inspections=inspections), SimpleNamespace(sources=facts))
+    return {r.asset_key.path[-1]: r for r in found}
+
+
+@pytest.mark.parametrize(("kept", "passed"), [(3, True), (2, False), (4, False)])
+def test_one_row_off_is_an_error_of_its_source(kept, passed):
+    found = balances(kept)["quotes"]
+    assert (found.passed, found.severity) == (passed, ERROR)
+    assert found.metadata["unaccounted"].value == 3 - kept
+    assert (found.description == "Every row is accounted for.") is passed
+
+
+def test_a_source_nobody_counted_fails_and_one_that_is_not_mapped_has_nothing_to_count():
+    found = balances(3)
+    assert set(found) == {"quotes", "messages"}
+    assert not found["messages"].passed
+    assert "were not counted" in found["messages"].description
+
+
+# --- columns -----------------------------------------------------------------------------------
+
+
+def test_a_column_says_where_it_comes_from_and_long_lists_are_cut():
+    from dagster_pipeline.defs.metadata import column_schema
+
+    roots = {"b": ["quotes.b", "quotes.a"], "c": [f"quotes.c{i}" for i in range(7)]}
+    schema = column_schema({"a": "BIGINT", "b": "VARCHAR", "c": "DATE"}, {"b": "Said of b."}, roots)
+    assert [(c.name, c.type, c.description) for c in schema.columns] == [
+        ("a", "BIGINT", None),
+        ("b", "VARCHAR", "Said of b. From quotes.a, quotes.b."),
+        ("c", "DATE", "From quotes.c0, quotes.c1, quotes.c2, quotes.c3 and 3 more."),
+    ]
+
+
+def test_lineage_leads_from_staging_to_the_sources_own_columns_and_to_none_it_does_not_have():
+    from dagster_pipeline.defs.metadata import column_lineage
+    from dagster_pipeline.transform.lineage import RAW_SOURCE
+
+    source = SourceInspection("quotes", SourceStatus.OK, physical_columns={"Quote ID": "VARCHAR"})
+    parents = {
+        "quote_id": frozenset({(RAW_SOURCE, "Quote ID"), (RAW_SOURCE, "no such")}),
+        "is_filtered": frozenset(),
+    }
+    found = column_lineage("stg_quotes", parents, source)
+    assert found.deps_by_column == {"quote_id": [dg.TableColumnDep(source_key("quotes"), "Quote ID")]}
+    inner = column_lineage("quotes", {"quoted_at": frozenset({("int_quotes", "reconciled_at")})}, None)
+    assert inner.deps_by_column == {"quoted_at": [dg.TableColumnDep(key("int_quotes"), "reconciled_at")]}
 
 
 # --- a run -------------------------------------------------------------------------------------

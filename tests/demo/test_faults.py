@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from dagster_pipeline.demo.faults import Faults, FileFault, NullJump, break_file
-from dagster_pipeline.demo.world import World, WorldSpec, generate
+from dagster_pipeline.demo.faults import (
+    Drift,
+    Faults,
+    FileFault,
+    HourShift,
+    MissingPartition,
+    NullJump,
+    break_file,
+)
+from dagster_pipeline.demo.world import World, WorldSpec, generate, generate_in_memory
 from dagster_pipeline.errors import PlumblineError
 
 SPEC = WorldSpec(requests=6_000, seed=21)
@@ -57,6 +65,17 @@ def messy(tmp_path_factory) -> World:
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> World:
     return generate(SPEC, tmp_path_factory.mktemp("clean"))
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory, clean) -> World:
+    """A world with the other faults, beside the clean one of the same spec as schema ``clean``."""
+    world = generate(SPEC, tmp_path_factory.mktemp("troubled"), TROUBLED)
+    con = opened(world.folder)
+    con.execute("create schema clean")
+    for table, file in clean.files.items():
+        con.execute(f"create view clean.{table} as select * from '{file}'")
+    return world
 
 
 def nulls(address: str) -> str:
@@ -131,7 +150,11 @@ FOUND_BY_HAND = {
         "quoted_at > '2026-11-06' or quoted_at < created_at"
     ),
     "timestamp_disorder.hires.hired_at": "select count(*) from hires where hired_at > '2026-11-06'",
-    "source_conflict.quote_events": (
+    "timestamp_disorder.quote_events.event_at": (
+        "select count(*) from quote_events join (select distinct request_id, created_at from requests) "
+        "using (request_id) where event_at < created_at"
+    ),
+    "source_conflict.quotes.quoted_at": (
         "select count(distinct (request_id, pro_id)) from quotes join quote_events using "
         "(request_id, pro_id) where quoted_at <= '2026-11-06' and abs(epoch_us(quoted_at) - "
         "epoch_us(event_at)) > 1000000"
@@ -144,6 +167,82 @@ FOUND_BY_HAND = {
     ),
     "invalid_values.hires.amount": "select count(*) from hires where amount < 0",
 }
+FOUND_BY_HAND |= {
+    f"{name}.residual": FOUND_BY_HAND[name]
+    for name in ("invalid_values.hires.outcome", "invalid_values.hires.amount")
+}
+
+TROUBLED = Faults(
+    multiple_exposures=0.02,
+    late_assignment=0.06,
+    hour_shift=HourShift("treatment", 0.05, hours=-3),
+    missing_partition=(
+        MissingPartition("messages", (date(2026, 10, 8), date(2026, 10, 9))),
+        MissingPartition("quotes", (date(2026, 10, 14),), arm="control"),
+        MissingPartition("requests", (date(2026, 10, 20),)),
+    ),
+    sampled_logging=0.10,
+    drifts=(Drift("geo", "omaha", 0.1), Drift("category", "dj", 0.04, arm="treatment")),
+    stale_dashboard=0.4,
+    miscased={"quotes.variant": 0.01, "quote_events.variant": 0.01, "hires.outcome": 0.03},
+    undeclared={"assignments.variant": 0.02, "quotes.variant": 0.02, "hires.outcome": 0.02},
+    unreadable={"quotes.price": 0.02, "hires.hired_at": 0.03},
+    future={"assignments": 0.01, "spam_flags": 0.05},
+)
+KNOWN_ARMS = "('control', 'treatment')"
+FOUND_IN_TROUBLE = {
+    "multiple_exposures.assignments": FOUND_BY_HAND["multiple_exposures.assignments"].replace(
+        "from assignments", f"from assignments where assigned_at <= '2026-11-06' and variant in {KNOWN_ARMS}"
+    ),
+    "late_assignment.assignments.assigned_at": (
+        f"select count(*) from assignments as a join (select request_id, min(quoted_at) as first from quotes "
+        f"join requests using (request_id) where {COHORT} group by 1) on request_id = entity_id "
+        "where assigned_at > first and assigned_at = (select min(b.assigned_at) from assignments as b "
+        "where b.entity_id = a.entity_id)"
+    ),
+    "timestamp_disorder.quote_events.event_at": (
+        "select count(*) from quote_events join quotes using (request_id, pro_id) "
+        "where quoted_at = event_at + interval 3 hour"
+    ),
+    "timestamp_disorder.assignments.assigned_at": "select count(*) from assignments where assigned_at > '2026-11-06'",
+    "timestamp_disorder.spam_flags.flagged_at": "select count(*) from spam_flags where flagged_at > '2026-11-06'",
+    "source_conflict.quotes.quoted_at": FOUND_BY_HAND["source_conflict.quotes.quoted_at"],
+    "orphan_rows.spam_flags": orphans("spam_flags", "quote_id", "quotes"),
+    **{
+        f"orphan_rows.{child}": orphans(child)
+        for child in ("quotes", "quote_events", "hires", "messages", "support_tickets")
+    },
+    "orphan_rows.assignments": FOUND_BY_HAND["orphan_rows.assignments"],
+    "missing_variant.requests.residual": (
+        f"select count(*) from requests where {COHORT} and request_id not in "
+        f"(select entity_id from assignments where variant in {KNOWN_ARMS})"
+    ),
+    "stale_dashboard.dashboards.value": "select count(*) from dashboards join clean.dashboards as c using (metric, variant) where dashboards.value <> c.value",
+    "distribution_drift.requests.geo": "select count(*) from requests join clean.requests as c using (request_id) where requests.geo <> c.geo",
+    "distribution_drift.requests.category": "select count(*) from requests join clean.requests as c using (request_id) where requests.category <> c.category",
+    "missing_partition.messages": "select count(*) from clean.messages where sent_at::date in ('2026-10-08', '2026-10-09')",
+    "missing_partition.quotes": (
+        "select count(*) from clean.quotes where quoted_at::date = '2026-10-14' and request_id in "
+        "(select entity_id from clean.assignments where variant = 'control')"
+    ),
+    "missing_partition.requests": "select count(*) from clean.requests where created_at::date = '2026-10-20'",
+    "sampled_logging.quote_events": "select (select count(*) from clean.quote_events) - (select count(*) from quote_events)",
+    "invalid_values.quotes.variant": f"select count(*) from quotes where variant not in {KNOWN_ARMS}",
+    "invalid_values.quotes.variant.residual": f"select count(*) from quotes where lower(trim(variant)) not in {KNOWN_ARMS}",
+    "invalid_values.quote_events.variant": f"select count(*) from quote_events where variant not in {KNOWN_ARMS}",
+    "invalid_values.assignments.variant": f"select count(*) from assignments where variant not in {KNOWN_ARMS}",
+    "invalid_values.hires.outcome": FOUND_BY_HAND["invalid_values.hires.outcome"],
+    "invalid_values.hires.outcome.residual": (
+        "select count(*) from hires where lower(trim(outcome)) not in ('completed', 'refunded', 'disputed')"
+    ),
+    "invalid_values.quotes.price": "select count(*) from quotes where try_cast(price as double) is null",
+    "invalid_values.hires.hired_at": "select count(*) from hires where try_cast(hired_at as timestamp) is null",
+}
+for name in ("quotes.price", "hires.hired_at"):
+    FOUND_IN_TROUBLE[f"invalid_values.{name}.residual"] = FOUND_IN_TROUBLE[f"invalid_values.{name}"]
+FOUND_IN_TROUBLE["invalid_values.assignments.variant.residual"] = FOUND_IN_TROUBLE[
+    "invalid_values.assignments.variant"
+]
 
 
 @pytest.mark.parametrize(("name", "sql"), FOUND_BY_HAND.items(), ids=FOUND_BY_HAND)
@@ -153,6 +252,15 @@ def test_the_planted_count_is_what_the_raw_files_show(messy, name, sql):
 
 def test_no_fault_is_planted_that_no_count_here_would_find(messy):
     assert set(messy.planted) - set(FOUND_BY_HAND) == {"stale_source.hires"}
+
+
+@pytest.mark.parametrize(("name", "sql"), FOUND_IN_TROUBLE.items(), ids=FOUND_IN_TROUBLE)
+def test_the_other_faults_show_too_in_the_raw_files(troubled, name, sql):
+    assert troubled.planted[name] == ask(troubled.folder, sql) > 0
+
+
+def test_no_other_fault_is_planted_that_no_count_here_would_find(troubled):
+    assert set(troubled.planted) == set(FOUND_IN_TROUBLE)
 
 
 def test_the_dropped_rows_of_a_stale_source_are_those_newer_than_its_lag(messy, clean):
@@ -217,6 +325,39 @@ def test_lost_units_leave_no_trace_but_the_ratio(tmp_path, clean):
     assert ask(tmp_path, orphans("spam_flags", "quote_id", "quotes")) == 0
 
 
+def test_an_imbalance_is_hires_of_one_arm_before_the_window(tmp_path):
+    spec = WorldSpec(requests=4_000, seed=3, days_before=28, unit="customer")
+    before = generate(spec, tmp_path / "clean")
+    after = generate(spec, tmp_path / "imbalanced", Faults(imbalance=0.2))
+    earlier = (
+        "requests join assignments on entity_id = customer_id where variant = '{}' "
+        "and created_at <= '2026-09-24'"
+    )
+    hired = f"select count(*) from hires where request_id in (select request_id from {earlier})"
+    added = after.planted["pre_exposure_imbalance.requests.customer_id"]
+    assert added == round(0.2 * ask(after.folder, f"select count(*) from {earlier.format('treatment')}")) > 50
+    assert (
+        ask(after.folder, hired.format("treatment")) == ask(before.folder, hired.format("treatment")) + added
+    )
+    assert ask(after.folder, hired.format("control")) == ask(before.folder, hired.format("control"))
+    soon = "hires join requests using (request_id) where hire_id like 'before-%' and hired_at <= created_at + interval 7 day"
+    assert ask(after.folder, f"select count(*) from {soon}") == added
+
+
+@pytest.mark.parametrize(
+    "table", ["requests", "quotes", "hires", "quote_events", "support_tickets", "spam_flags"]
+)
+def test_the_tables_in_memory_are_those_of_the_files(troubled, table):
+    with duckdb.connect() as con:
+        in_memory = generate_in_memory(con, SPEC, TROUBLED, "some raw")
+        assert in_memory.planted == troubled.planted
+        assert in_memory.rows == troubled.rows
+        stored, written = f'"some raw".{table}', f"'{troubled.files[table]}'"
+        assert (
+            con.execute(f"select count(*) from (from {stored} except all from {written})").fetchone()[0] == 0
+        )
+
+
 def test_orphans_can_lose_their_assignment_too(tmp_path):
     world = generate(SPEC, tmp_path, Faults(orphans={"hires": 0.1}, orphans_keep_assignment=False))
     assert world.planted["orphan_rows.hires"] == ask(tmp_path, orphans("hires")) > 0
@@ -277,8 +418,14 @@ def test_a_broken_file_cannot_be_read(tmp_path, fault):
         (Faults(nulls={"quotes.price": 0.7}, resent_quotes=0.5), "untouched"),
         (Faults(missing_quote_variant=0.01, missing_assignment=0.3), "less than missing_assignment"),
         (Faults(conflicts={"messages": 0.1}), "Allowed: requests, quotes"),
-        (Faults(invalid={"requests.geo": 0.1}), "variant, outcome, price, amount"),
+        (Faults(invalid={"requests.geo": 0.1}), "price, amount, variant, outcome"),
         (Faults(dangling={"requests": 0.1}), "no parent"),
+        (Faults(miscased={"quotes.price": 0.1}), "Columns: variant, outcome"),
+        (Faults(undeclared={"quotes.price": 0.1}), "Columns: variant, outcome"),
+        (Faults(unreadable={"requests.geo": 0.1}), "a time or a number"),
+        (Faults(hour_shift=HourShift("treatment", 0.1, hours=0)), "must not be 0"),
+        (Faults(missing_partition=(MissingPartition("assignments", (date(2026, 10, 5),)),)), "lose days"),
+        (Faults(drifts=(Drift("session_id", "s1", 0.1),)), "category, geo"),
     ],
 )
 def test_a_fault_that_cannot_be_planted_says_why(tmp_path, faults, message):

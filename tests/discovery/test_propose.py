@@ -149,15 +149,56 @@ def test_a_table_with_fitting_columns_and_a_name_that_says_nothing_is_only_offer
     assert "# requests:   # unsure, 0.50: its name says little" in text
 
 
-def test_a_timestamp_that_cannot_be_read_is_not_proposed_as_one(tmp_path: Path):
-    write_csv(
-        tmp_path / "requests.csv", "request_id,created_at", [f"r-{i},{i % 12 + 1}-5-17" for i in range(50)]
-    )
+def test_a_time_that_can_be_read_two_ways_is_asked_about_with_both(tmp_path: Path):
+    rows = [f"r-{i},{i % 12 + 1}-5-17" for i in range(50)]
+    write_csv(tmp_path / "requests.csv", "request_id,created_at", rows)
 
     text = proposed(tmp_path).to_yaml()
 
-    assert yaml.safe_load(text)["sources"] is None
-    assert "created_at:   # required, not found" in text
+    assert live(proposed(tmp_path))["requests"]["created_at"] == "created_at"
+    assert yaml.safe_load(text)["sources"]["requests"].get("formats") is None
+    assert '# created_at: "%m-%d-%y" or created_at: "%d-%m-%y"   # which is it? 50 values such as' in text
+    assert "as_of" not in yaml.safe_load(text)
+    assert "# as_of" not in text, "a time that is not read is no newest time"
+
+
+def test_a_time_whose_values_show_how_it_is_written_is_proposed_with_its_format(tmp_path: Path):
+    write_csv(
+        tmp_path / "requests.csv",
+        "request_id,created_at",
+        [f"r-{i},{i % 12 + 1}-{i % 28 + 1}-17" for i in range(336)],
+    )
+    write_csv(
+        tmp_path / "hires.csv",
+        "hire_id,request_id,hired_at",
+        [f"h-{i},r-{i},{i % 28 + 1} Oct 2017" for i in range(90)],
+    )
+    text = proposed(tmp_path).to_yaml()
+    (tmp_path / "plumbline.yml").write_text(text, encoding="utf-8")
+
+    config = load_config(tmp_path / "plumbline.yml")
+
+    assert config.sources["requests"].formats == {"created_at": ("%m-%d-%y",)}
+    assert config.sources["hires"].formats == {"hired_at": ("%d %b %Y",)}
+    assert "192 have a second number above 12 and none a first" in text
+    assert "# as_of: 2017-12-28T00:00:00Z" in text
+
+
+def test_mixed_orders_are_never_proposed_as_a_list_that_would_guess(tmp_path: Path):
+    rows = [f"r-{i},{'10/13/2017' if i % 2 else '13/10/2017'}" for i in range(50)]
+    write_csv(tmp_path / "requests.csv", "request_id,created_at", rows)
+
+    text = proposed(tmp_path).to_yaml()
+
+    assert yaml.safe_load(text)["sources"]["requests"].get("formats") is None
+    assert "formats are mixed" in text
+
+
+def test_a_name_or_a_number_that_looks_a_little_like_a_date_is_no_time(tmp_path: Path):
+    rows = [f"r-{i},{i}-{i}-x,may {i}" for i in range(50)]
+    write_csv(tmp_path / "requests.csv", "request_id,created_at,category", rows)
+
+    assert "formats" not in proposed(tmp_path).to_yaml()
 
 
 def test_epoch_numbers_are_times_under_a_name_that_says_so(tmp_path: Path):

@@ -41,7 +41,7 @@ class Request:
     """One cohort request and one metric's value of it: y (for a quantile seconds, inf without the event) over d.
 
     ``low`` and ``high`` are the least and most that all open gaps together allow; ``read`` holds the value under other
-    readings. A request that is not mature counts in no estimate.
+    readings. A request that is not mature counts in no estimate; a ``late`` one got its arm after its outcome.
     """
 
     arm: str
@@ -50,6 +50,7 @@ class Request:
     high: float | None = None
     d: float = 1.0
     mature: bool = True
+    late: bool = False
     read: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -102,6 +103,10 @@ def measure(
             if metric.kind not in (MetricKind.MEAN, MetricKind.RATIO) or arm == UNKNOWN:
                 cells["observed", cohort] = _cells([(r.y, r.y, r.d) for r in own if r.mature])
                 cells["joint", cohort] = _cells([(*r.ends, r.d) for r in own])
+        for arm, own in _by_arm_in_time(requests).items():
+            cohort = Cohort(experiment, segment, name, arm)
+            moments["late_assignment", cohort] = _moments([(r.y, r.d) for r in own if r.mature], metric)
+            cells["late_assignment", cohort] = _cells([(r.y, r.y, r.d) for r in own if r.mature])
         for source, arm in {(x.source, x.arm) for x in lost}:
             same = [x for x in lost if (x.source, x.arm) == (source, arm)]
             found = [(x.y, x.y, x.d) for x in same for _ in range(x.count)]
@@ -111,12 +116,23 @@ def measure(
     return Measurements(moments, quantiles, cells, gone, tuple(rows), {f.name: f for f in facts}, frozenset())
 
 
+def _by_arm_in_time(requests: Sequence[Request]) -> Mapping[str, list[Request]]:
+    """Requests by arm with the late ones as the unknown, and those without an arm out of the way."""
+    found: dict[str, list[Request]] = defaultdict(list)
+    for request in requests:
+        found[UNKNOWN if request.late else "unlabelled" if request.arm == UNKNOWN else request.arm].append(
+            request
+        )
+    return found
+
+
 # Sums are measured under every reading, quantiles only under those that concern them.
 _READINGS = (
     "variant_from_quotes", "immature_low", "immature_high", "duplicate_rows.quotes", "duplicate_rows.hires",
     "undated_high.quotes", "undated_high.hires", "unknown_outcome_high.hires", "missing_values.quotes.quoted_at",
     "conflict_low.requests", "conflict_high.requests", "conflict_low.quotes", "conflict_high.quotes",
-    "conflict_low.hires", "conflict_high.hires",
+    "conflict_low.hires", "conflict_high.hires", "timestamp_disorder.quotes", "early_high.quotes", "early_low.hires",
+    "source_conflict.quotes", "disputed_low.quotes", "disputed_high.quotes",
 )  # fmt: skip
 
 
@@ -193,9 +209,10 @@ def opened(
     column: str | None = None,
     residual: int = 0,
     units: Mapping[str, int] | None = None,
+    **fields,
 ):
     """What one gap does to one metric of the treatment."""
-    place = Place(kind, source, column, residual, None, units or {})
+    place = Place(kind, source, column, residual, fields.pop("share", None), units or {}, **fields)
     asked = place.asks(statistic_of(definition(name)), TREATMENT, estimate_of(measurements, name))
     return regions(measurements).open(asked)
 

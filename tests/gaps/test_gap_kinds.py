@@ -9,7 +9,8 @@ from dagster_pipeline.paths import bundled
 
 TIMES = {"ttfq_median", "ttfq_p90", "quoted_within_30m", "three_quotes_within_24h"}
 SPAM = {"spam_flags_per_1000_quotes"}
-QUOTES = TIMES | {"quoted", "quotes_per_request"} | SPAM
+PROS = {"pro_return_rate_7d"}
+QUOTES = TIMES | {"quoted", "quotes_per_request"} | SPAM | PROS
 GMV, REFUNDS = {"gmv_per_request"}, {"refund_rate"}
 HIRE_TIMES = {"hire_rate_7d", "hire_rate_3d"}
 HIRES = HIRE_TIMES | GMV | REFUNDS
@@ -50,7 +51,7 @@ TOUCHED = [
             ("quotes", "request_id", QUOTES),
             ("quotes", "quoted_at", QUOTES),
             ("quotes", "price", NONE),
-            ("quotes", "pro_id", NONE),
+            ("quotes", "pro_id", PROS),
             ("hires", "hire_id", HIRES),
             ("hires", "request_id", HIRES),
             ("hires", "hired_at", HIRES),
@@ -65,9 +66,21 @@ TOUCHED = [
             ("quote_events", "event_at", TIMES),
             ("quote_events", "pro_id", NONE),
             ("messages", "sent_at", NONE),
-            ("assignments", "variant", NONE),
         )
     ),
+    ("missing_values", "assignments", "variant", NONE),
+    *(("invalid_values", s, "variant", EVERY) for s in ("assignments", "quotes", "quote_events")),
+    ("timestamp_disorder", "quotes", "quoted_at", TIMES | PROS),
+    ("timestamp_disorder", "quote_events", "event_at", TIMES),
+    ("timestamp_disorder", "requests", "created_at", NONE),
+    ("source_conflict", "quotes", "quoted_at", TIMES | PROS),
+    *((k, "assignments", None, EVERY) for k in ("multiple_exposures", "late_assignment")),
+    ("distribution_drift", "requests", "category", EVERY),
+    ("distribution_drift", "quotes", "price", NONE),
+    ("missing_partition", "requests", None, EVERY),
+    ("missing_partition", "hires", None, HIRES),
+    ("stale_dashboard", "dashboards", "value", NONE),
+
     *(
         (kind, *place)
         for kind in ("schema_change", "not_evaluated")
@@ -78,7 +91,8 @@ TOUCHED = [
             ("quotes", None, QUOTES),
             ("quotes", "request_id", QUOTES),
             ("quotes", "quote_id", SPAM),
-            ("quotes", "quoted_at", TIMES),
+            ("quotes", "quoted_at", TIMES | PROS),
+            ("quotes", "pro_id", PROS),
             ("quote_events", None, TIMES),
             ("quote_events", "event_at", TIMES),
             ("hires", None, HIRES),
@@ -137,5 +151,6 @@ def test_a_kind_says_what_it_is_and_what_to_do_about_it(kind):
 @pytest.mark.parametrize("kind", gap_kinds().values(), ids=lambda kind: kind.name)
 def test_every_kind_that_counts_rows_has_a_threshold_of_plumbline_yml(kind):
     countless = {"stale_source", "sample_ratio_mismatch", "schema_change", "not_evaluated"}
+    countless |= {"distribution_drift", "missing_partition", "pre_exposure_imbalance", "sampled_logging", "stale_dashboard"}
     assert (kind.threshold is None) == (kind.name in countless)
     assert kind.threshold is None or kind.threshold in Thresholds.names()

@@ -48,7 +48,10 @@ MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
 
 @dataclass(frozen=True)
 class Rule:
-    """One metric: sum of ``y`` over sum of ``d``, or the ``quantile`` of ``y`` in microseconds."""
+    """One metric: sum of ``y`` over sum of ``d``, or the ``quantile`` of ``y`` in microseconds.
+
+    ``table`` has one row per request, or per pro and arm; the horizon runs from the time in ``since``.
+    """
 
     name: str
     y: str
@@ -58,6 +61,8 @@ class Rule:
     scale: float = 1.0
     horizon: int = 0
     quantile: str | None = None
+    table: str = "facts"
+    since: str = "created_at"
 
 
 RULES = (
@@ -73,7 +78,9 @@ RULES = (
     Rule("refund_rate", "bad_hires", ("hires", "hires.outcome"), d="hires"),
     Rule("support_tickets_per_100_requests", "tickets", ("support_tickets",), effect="relative", scale=100),
     Rule("spam_flags_per_1000_quotes", "flags", ("quotes", "spam_flags"), "relative", d="quotes", scale=1000),
-)
+    Rule("pro_return_rate_7d", f"pause <= {7 * DAY}", ("quotes", "quotes.pro_id", "quotes.quoted_at"),
+         horizon=7 * DAY, table="pros", since="began_at"),
+)  # fmt: skip
 
 Key = tuple[str, str]
 
@@ -198,9 +205,10 @@ def _label(con: duckdb.DuckDBPyConnection, design: Mapping[str, Any]) -> None:
 
 
 def _follow(con: duckdb.DuckDBPyConnection) -> None:
-    """Table ``facts``: the cohort with everything the metrics need; waits in microseconds."""
+    """Tables ``facts`` and ``pros``: the cohort, and its pros by arm, with what the metrics need; in microseconds."""
     con.execute(_QUOTE_TIMES)
     con.execute(_FACTS)
+    con.execute(_PROS)
 
 
 _QUOTE_TIMES = """
@@ -222,6 +230,7 @@ _QUOTE_TIMES = """
     )
     select
         q.request_id,
+        q.pro_id,
         case when turn = 1 then coalesce(l.event_at, q.quoted_at) else q.quoted_at end as quoted_at
     from ranked as q left join logged as l using (request_id, pro_id)
 """
@@ -271,6 +280,22 @@ _FACTS = f"""
     left join ticketed using (request_id) left join flagged using (request_id)
 """
 
+_PROS = """
+    create table pros as
+    with sent as (
+        select request_id, pro_id, quoted_at from timed_quotes, clock where pro_id is not null and quoted_at <= as_of
+    ),
+    begun as (
+        select c.variant, s.pro_id, min(s.quoted_at) as began_at
+        from sent as s inner join cohort as c using (request_id)
+        group by c.variant, s.pro_id
+    )
+    select b.variant, b.pro_id, b.began_at, (
+        select min(epoch_us(s.quoted_at)) from sent as s where s.pro_id = b.pro_id and s.quoted_at > b.began_at
+    ) - epoch_us(b.began_at) as pause
+    from begun as b
+"""
+
 
 def _cutoff(
     con: duckdb.DuckDBPyConnection, name: str, source: Mapping[str, Any] | None, as_of: datetime
@@ -295,11 +320,11 @@ def _available(rule: Rule, sources: Mapping[str, Any]) -> bool:
 def _level(
     con: duckdb.DuckDBPyConnection, rule: Rule, arm: str, cutoffs: Mapping[str, datetime]
 ) -> tuple[int, float | None]:
-    """Mature requests of the arm, and the metric over them."""
+    """Mature requests (or pros) of the arm, and the metric over them."""
     cutoff = min(cutoffs[need] for need in rule.needs if need in cutoffs) - timedelta(
         microseconds=rule.horizon
     )
-    chosen = "from facts where variant = $arm and created_at <= $cutoff"
+    chosen = f"from {rule.table} where variant = $arm and {rule.since} <= $cutoff"
     values = {"arm": arm, "cutoff": cutoff}
     if rule.quantile is None:
         n, y, d = con.execute(

@@ -271,6 +271,60 @@ def test_a_metric_without_its_source_does_not_exist(tmp_path):
     assert not names & {"hire_rate_7d", "support_tickets_per_100_requests", "spam_flags_per_1000_quotes"}
 
 
+def returning(tmp_path, quotes, **options):
+    """The share of returning pros of a world with control r0, treated r1 and r2, r3 of no arm, r4 before the window."""
+    result = world(
+        tmp_path,
+        requests=[request(n) for n in range(4)] + [request(4, at(days=-3))],
+        assignments=[assigned(0, CONTROL), assigned(1, TREATED), assigned(2, TREATED)],
+        quotes=quotes,
+        **options,
+    )
+    return result["levels"]["pro_return_rate_7d", TREATED]
+
+
+@pytest.mark.parametrize(("late", "expected"), [(0, 1.0), (1, 0.0)])
+@pytest.mark.parametrize("where", [0, 1, 2, 3, 4, 99])
+def test_a_pro_returns_with_a_quote_on_any_request_up_to_seven_days_after_the_first(
+    tmp_path, where, late, expected
+):
+    back = quote("b", where, at(days=8, microseconds=late))
+    assert returning(tmp_path, [quote("a", 1, at(days=1)), back]) == (1, expected)
+
+
+def test_a_quote_at_the_same_moment_or_sent_again_is_no_return(tmp_path):
+    first = quote("a", 1, at(days=1))
+    assert returning(tmp_path, [first, ("b", *first[1:]), quote("c", 2, at(days=1))]) == (1, 0.0)
+
+
+def test_a_pro_begins_in_each_arm_with_the_first_quote_there(tmp_path):
+    quotes = [
+        quote("a", 0, at(days=1)),
+        quote("b", 1, at(days=5)),
+        quote("c", 2, at(days=12, microseconds=1)),
+        quote("d", 4, at(hours=1), "p2"),
+        quote("e", 1, at(days=1), None),
+        quote("f", 1, None, "p3"),
+    ]
+    assert returning(tmp_path, quotes) == (1, 0.0)
+
+
+def test_a_quote_before_its_request_may_be_a_pros_first(tmp_path):
+    assert returning(tmp_path, [quote("a", 1, at(days=-1)), quote("b", 1, at(days=7))]) == (1, 0.0)
+
+
+def test_young_pros_do_not_count_even_if_they_are_back(tmp_path):
+    quotes = [
+        quote("a", 1, at(days=13)),
+        quote("b", 1, at(days=13, microseconds=1), "p2"),
+        quote("c", 1, at(days=14), "p2"),
+        quote("d", 1, at(days=21), "p1"),
+    ]
+    assert returning(tmp_path, quotes) == (1, 0.0)
+    stale = {"freshness": {"quotes": "24h"}}
+    assert returning(tmp_path, quotes[:3], **stale) == (0, None)
+
+
 def recomputed(folder, spec, faults=None):
     made = generate(spec, folder, faults)
     return recompute(folder, yaml.safe_load(write_config(folder, made).read_text()))

@@ -32,7 +32,7 @@ def test_a_clean_world_with_a_good_launch_is_a_go(clean):
 
 
 def test_metrics_of_a_clean_world_are_those_of_the_raw_files(clean):
-    assert len(clean.metrics["levels"]) == 24
+    assert len(clean.metrics["levels"]) == 26
     assert_metrics_equal_recomputation(clean)
 
 

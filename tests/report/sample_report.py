@@ -17,6 +17,7 @@ from dagster_pipeline.report.model import (
     RunReport,
     SourceFacts,
     SourceStatus,
+    UnitJoins,
 )
 from dagster_pipeline.statistics.evidence import EffectKind
 from dagster_pipeline.statistics.vocabulary import Direction
@@ -228,12 +229,19 @@ def the_sources():
     )
 
 
+def the_joins():
+    """One experiment whose unit most requests carry; 59 requests stay without an arm."""
+    by_source = {"assignment": 37_580, "exposure_log": 2_361, "tie": 4, "undeclared_arm": 0, "none": 55}
+    return (UnitJoins(EXPERIMENT, "customer", 40_000, 39_200, 37_584, by_source),)
+
+
 def the_report(**fields):
     gaps = the_gaps()
     defaults = {
         "run_id": "20261106T061241-3fa9c1", "as_of": AS_OF, "evaluated_at": AS_OF + timedelta(hours=6),
         "gaps": gaps, "checks": the_checks(gaps), "coverage": Coverage(14, 13), "verdicts": (a_verdict(),),
-        "metrics": the_metrics(), "sources": the_sources(), "experiments": (the_experiment(),),
+        "metrics": the_metrics(), "sources": the_sources(), "unit_joins": the_joins(),
+        "experiments": (the_experiment(),),
         "briefs": (the_brief(),),
         "absent": ("No pre-period data, so arms were not compared before the start.",),
     }  # fmt: skip
@@ -277,12 +285,14 @@ def a_hostile_report():
         for text in HOSTILE
     )
     sources = tuple(SourceFacts(text, SourceStatus.UNREADABLE, note=text) for text in HOSTILE)
+    joins = tuple(UnitJoins(text, text, 1, 0, 0, {"none": 1}) for text in HOSTILE)
     levels = tuple(LevelRow(text, text, text, 0, float("nan"), text) for text in HOSTILE)
     effects = tuple(
         EffectRow(text, text, text, EffectKind.RELATIVE, float("inf"), reason=text) for text in HOSTILE
     )
     return the_report(
         run_id=HOSTILE[0], gaps=gaps, checks=link_checks(checks, gaps), verdicts=verdicts, sources=sources,
+        unit_joins=joins,
         metrics=MetricTables(levels, effects), briefs=(), experiments=(), absent=HOSTILE,
     )  # fmt: skip
 
@@ -290,6 +300,6 @@ def a_hostile_report():
 def an_empty_report():
     """A run that could look at nothing."""
     return the_report(
-        gaps=(), checks=(), coverage=Coverage(0, 0), verdicts=(), metrics=MetricTables(), sources=(),
+        gaps=(), checks=(), coverage=Coverage(0, 0), verdicts=(), metrics=MetricTables(), sources=(), unit_joins=(),
         briefs=(), experiments=(), absent=(),
     )  # fmt: skip

@@ -168,14 +168,6 @@ def test_metrics_are_shown_by_arm_with_control_first_and_the_unlabelled_last(rep
     assert [level.value for level in table.rows[1].levels] == ["infinite", "2.53 h", "infinite"]
 
 
-def test_the_row_balance_adds_up_or_says_that_it_does_not(report):
-    quotes = next(row for row in page(report).sources if row.name == "quotes")
-    assert quotes.set_aside == ("3 quarantined", "812 duplicate copies", "17 conflicting")
-    leak = tuple(replace(s, canonical_rows=125_590) for s in report.sources if s.name == "quotes")
-    (row,) = page(replace(report, sources=leak)).sources
-    assert "9 unaccounted for" in row.set_aside
-
-
 def test_what_is_absent_is_said(report):
     shown = page(report)
     assert "spam_flags: missing. spam_flags.parquet does not exist." in shown.absences

@@ -6,11 +6,13 @@
   {% endif %}
 {% endmacro %}
 
-{# A timestamp in UTC without zone from a raw column; null where the value can't be read. #}
-{% macro read_timestamp(expression, raw_type, timezone) %}
-  {{ return(adapter.dispatch('read_timestamp', 'plumbline')(expression, raw_type, timezone)) }}
+{# A timestamp in UTC without zone from a raw column; null where the value can't be read. `formats` are strptime formats of
+   text that is neither ISO 8601 nor an epoch. rule: "first" tries them in order, then ISO and epochs; "only" tries nothing
+   else; "agreed" comes after ISO and epochs, and a value that two of the formats read differently stays unread. #}
+{% macro read_timestamp(expression, raw_type, timezone, formats=[], rule='agreed') %}
+  {{ return(adapter.dispatch('read_timestamp', 'plumbline')(expression, raw_type, timezone, formats, rule)) }}
 {% endmacro %}
-{% macro default__read_timestamp(expression, raw_type, timezone) %}{{ unsupported('read_timestamp') }}{% endmacro %}
+{% macro default__read_timestamp(expression, raw_type, timezone, formats=[], rule='agreed') %}{{ unsupported('read_timestamp') }}{% endmacro %}
 
 {# Text from a raw column; a whole number reads the same whether it is held as an integer or as a double. #}
 {% macro read_text(expression, raw_type) %}

@@ -1,11 +1,41 @@
 {# DuckDB: numbers are read as epoch seconds, milli- or microseconds by their magnitude (after 1973 these can't overlap);
    text with an offset is converted, text without one is read in the source's time zone. A year outside 1970-2199 is
    a format misread (5-1-17 would become the year 5), so it counts as unreadable. #}
-{% macro duckdb__read_timestamp(expression, raw_type, timezone) %}
+{% macro duckdb__read_timestamp(expression, raw_type, timezone, formats=[], rule='agreed') %}
   {%- set kind = raw_type | upper -%}
-  {%- set naive -%}
-    {%- if timezone in ('UTC', 'Etc/UTC') -%} %s {%- else -%} ((%s) at time zone {{ text_literal(timezone) }}) at time zone 'UTC' {%- endif -%}
+  {%- set is_written = kind.startswith('VARCHAR') or kind in ('TEXT', 'STRING') or ('INT' in kind and rule != 'agreed') -%}
+  {%- set usual = duckdb__read_usual_timestamp(expression, kind, timezone) -%}
+  {%- if not formats or not is_written -%} {{ usual }}
+  {%- elif rule == 'only' -%} {{ duckdb__read_formats(expression, timezone, formats, rule) }}
+  {%- elif rule == 'first' -%} coalesce({{ duckdb__read_formats(expression, timezone, formats, rule) }}, {{ usual }})
+  {%- else -%} coalesce({{ usual }}, {{ duckdb__read_formats(expression, timezone, formats, rule) }})
+  {%- endif -%}
+{% endmacro %}
+
+{# The first reading within the years that count, or the one that all such readings agree on. #}
+{% macro duckdb__read_formats(expression, timezone, formats, rule) %}
+  {%- set readings -%}
+    list_filter([
+      {%- for format in formats %}
+      {%- set read = 'try_strptime(trim(cast(' ~ expression ~ ' as varchar)), ' ~ text_literal(format) ~ ')' %}
+      {% if '%z' in format -%} ({{ read }}) at time zone 'UTC' {%- else -%} {{ duckdb__from_local(read, timezone) }} {%- endif -%}
+      {{ ', ' if not loop.last }}
+      {%- endfor %}
+    ], lambda t: t >= timestamp '1970-01-01' and t < timestamp '2200-01-01')
   {%- endset -%}
+  {%- if rule != 'agreed' or formats | length == 1 -%} ({{ readings }})[1]
+  {%- else -%}
+    (list_transform([{{ readings }}], lambda r: case when list_min(r) = list_max(r) then list_min(r) end))[1]
+  {%- endif -%}
+{% endmacro %}
+
+{% macro duckdb__from_local(value, timezone) %}
+  {%- if timezone in ('UTC', 'Etc/UTC') -%} {{ value }}
+  {%- else -%} (({{ value }}) at time zone {{ text_literal(timezone) }}) at time zone 'UTC' {%- endif -%}
+{% endmacro %}
+
+{% macro duckdb__read_usual_timestamp(expression, kind, timezone) %}
+  {%- set naive = duckdb__from_local('%s', timezone) -%}
   {%- set number = "try_cast(" ~ expression ~ " as double)" -%}
   {%- set epoch -%}
     make_timestamp(cast(round(case

@@ -13,7 +13,7 @@ first_events as (
 
     select request_id, pro_id, min(event_at) as first_event_at
     from {{ events }}
-    where quarantine_reason is null and pro_id is not null and event_at <= {{ as_of() }}
+    where quarantine_reason is null and pro_id is not null and {{ is_not_later('event_at') }}
     group by request_id, pro_id
 
 ),
@@ -40,6 +40,7 @@ timed as (
     select
         paired.*,
         case when is_kept and is_first_of_pro then first_events.first_event_at end as logged_at,
+        first_events.request_id is not null as is_logged,
         parents.request_created_at,
         {{ is_orphan('paired.request_id') }} as is_orphan
     from paired
@@ -55,6 +56,8 @@ final as (
     select
         timed.*,
         coalesce(logged_at, quoted_at) as reconciled_at,
+        {# Both sources date it, and not alike: which of them is right, nobody knows. -#}
+        quoted_at <= {{ as_of() }} and abs({{ seconds_between('quoted_at', 'logged_at') }}) > 1 as is_disputed,
         case
             when logged_at is not null then 'event_log'
             when quoted_at is not null then 'transaction'

@@ -10,6 +10,9 @@ with dated as (
         is_conflict,
         is_contested,
         {{ seconds_between('request_created_at', 'reconciled_at') }} as seconds_after_request,
+        {{ seconds_between('request_created_at', 'quoted_at') }} as transaction_seconds,
+        coalesce(is_disputed, false) as is_disputed,
+        coalesce(quoted_at > {{ as_of() }} or quoted_at < request_created_at, false) as is_disordered,
         {{ is_counted('quotes', 'quoted_at', 'reconciled_at') }} as is_counted,
         {{ 'reconciled_at is null' if is_mapped('quotes', 'quoted_at') else 'false' }} as is_undated,
         {{ is_not_later('reconciled_at') }} and not is_conflict as is_carrier,
@@ -17,6 +20,26 @@ with dated as (
         quoted_at is null as is_repaired_from_log
     from {{ quotes }}
     where quarantine_reason is null and request_created_at is not null
+
+),
+
+{# Where the two sources differ, either may be right: the sooner time, and the later one, of those after the request. -#}
+disputed as (
+
+    select
+        dated.*,
+        case
+            when is_disputed and transaction_seconds >= 0 and (seconds_after_request < 0 or transaction_seconds < seconds_after_request)
+                then transaction_seconds
+            else seconds_after_request
+        end as sooner_seconds,
+        case
+            when is_disputed and (transaction_seconds < 0 or transaction_seconds > seconds_after_request) and seconds_after_request >= 0
+                then transaction_seconds
+            else seconds_after_request
+        end as later_seconds,
+        case when is_disputed then transaction_seconds else seconds_after_request end as untangled_seconds
+    from dated
 
 ),
 
@@ -36,9 +59,19 @@ final as (
         cast(sum(case when is_counted and is_single and not is_repaired_from_log then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_without_log,
         cast(sum(case when is_counted and is_single and not is_repaired_from_log and seconds_after_request between 0 and 86400
             then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_24h_without_log,
+        {% for name, seconds in [('if_sooner', 'sooner_seconds'), ('if_later', 'later_seconds'), ('by_transaction', 'untangled_seconds')] -%}
+        min(case when is_counted and is_single and {{ seconds }} >= 0 then {{ seconds }} end) as first_quote_seconds_{{ name }},
+        cast(sum(case when is_counted and is_single and {{ seconds }} between 0 and 86400 then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_24h_{{ name }},
+        {% endfor -%}
+        cast(sum(case when is_counted and is_single and seconds_after_request < 0 then 1 else 0 end) as {{ sql_type('bigint') }}) as n_early_quotes,
+        min(case when is_counted and is_single and not is_disordered and seconds_after_request >= 0
+            then seconds_after_request end) as first_quote_seconds_as_dated,
+        cast(sum(case when is_counted and is_single and not (is_disordered and transaction_seconds >= 0) then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_as_dated,
+        cast(sum(case when is_counted and is_single and not is_disordered and seconds_after_request between 0 and 86400
+            then 1 else 0 end) as {{ sql_type('bigint') }}) as n_quotes_24h_as_dated,
         min(case when is_carrier then variant end) as lowest_variant,
         max(case when is_carrier then variant end) as highest_variant
-    from dated
+    from disputed
     group by request_id
 
 )

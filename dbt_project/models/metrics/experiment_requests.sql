@@ -3,7 +3,10 @@
 {%- set requests = ref('request_metrics') -%}
 {%- set variants = ref('int_request_variants') -%}
 {%- set facts = ref('int_source_facts') -%}
-with cutoffs as (
+{%- set events = ref('int_quote_events') -%}
+with {{ logged_quotes(events) }}
+
+cutoffs as (
 
     select
         {%- for m in metrics_mapping() %}
@@ -29,8 +32,14 @@ final as (
         variants.variant,
         variants.variant_source,
         variants.variant_from_quotes,
+        coalesce(
+            variants.is_assigned and variants.first_assigned_at < {{ undated() }} and (
+                {{ seconds_between('requests.created_at', 'variants.first_assigned_at') }} > requests.first_quote_seconds
+                or {{ seconds_between('requests.created_at', 'variants.first_assigned_at') }} > requests.first_hire_seconds
+            ), false
+        ) as is_late_assignment,
         {%- for c in request_columns() %}
-        requests.{{ c }},
+        {{ weighted_by_sampling(c) }} as {{ c }},
         {%- endfor %}
         {%- for m in metrics_mapping() %}
         case
@@ -43,6 +52,9 @@ final as (
         cutoffs.one
     from {{ variants }} as variants
     inner join {{ requests }} as requests on variants.request_id = requests.request_id
+    {% if quotes_are_sampled() -%}
+    left join logged_quotes on variants.request_id = logged_quotes.request_id
+    {%- endif %}
     cross join cutoffs
     where variants.is_in_cohort
 

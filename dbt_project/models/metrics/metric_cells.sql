@@ -1,6 +1,6 @@
-{#- Histograms for regions and intervals: requests grouped by what is known of their value, edges outward. Two bases:
+{#- Histograms for regions and intervals: requests grouped by what is known of their value, edges outward. Three bases:
     `observed` holds mature requests at their value, `joint` every request between the least and the most its open gaps
-    allow. Means and ratios only among the requests without a variant, where the largest must be found; an arm's sums
+    allow, `late_assignment` the mature ones with those assigned too late as the unknown ones. Means and ratios only among the requests without a variant, where the largest must be found; an arm's sums
     are in metric_statistics. -#}
 {%- set relation = ref('experiment_requests') -%}
 {%- set named = {} -%}
@@ -9,11 +9,16 @@
 {%- for basis in ['observed', 'joint'] %}{% for segment in segment_passes(true) %}{% for m in metrics_mapping() -%}
 {%- do passes.append({'basis': basis, 'segment': segment, 'metric': m}) -%}
 {%- endfor %}{% endfor %}{% endfor -%}
+{%- for m in metrics_mapping() if m.kind != 'share' -%}
+{%- do passes.append({'basis': 'late_assignment', 'segment': none, 'metric': m}) -%}
+{%- endfor -%}
 with final as (
     {%- for p in passes %}{% set m = p.metric %}
-    {%- set low = m.y if p.basis == 'observed' else at_reading(m.y, named['joint_low']) %}
-    {%- set high = m.y if p.basis == 'observed' else at_reading(m.y, named['joint_high']) %}
-    {%- set d = (m.d or '1') if p.basis == 'observed' else at_reading(m.d or '1', named['joint_low']) %}
+    {%- set is_joint = p.basis == 'joint' %}
+    {%- set low = at_reading(m.y, named['joint_low']) if is_joint else m.y %}
+    {%- set high = at_reading(m.y, named['joint_high']) if is_joint else m.y %}
+    {%- set d = at_reading(m.d or '1', named['joint_low']) if is_joint else (m.d or '1') %}
+    {%- set variant = {'observed': 'variant', 'joint': certain_variant(), 'late_assignment': late_as_unlabelled()}[p.basis] %}
     select
         experiment_id,
         {{ text_literal(p.basis) }} as basis,
@@ -33,7 +38,7 @@ with final as (
             select
                 experiment_id,
                 {{ segment_of(p.segment) }} as segment,
-                variant,
+                {{ variant }} as variant,
                 {% if m.kind == 'quantile' -%}
                 {# Here the least seconds come with the most quotes: low and high change sides. -#}
                 cast(coalesce(({{ high }}), {{ 'observed_seconds__' ~ m.name ~ ', ' if p.basis == 'joint' }}{{ infinite() }}) as {{ sql_type('double') }}) as low,
@@ -48,8 +53,8 @@ with final as (
                 cast(({{ d }}) as {{ sql_type('double') }}) as d
             from {{ relation }}
             where 1 = 1
-                {%- if p.basis == 'observed' %} and is_mature__{{ m.name }}{% endif %}
-                {%- if m.kind in ('mean', 'ratio') %} and variant = 'unknown'{% endif %}
+                {%- if not is_joint %} and is_mature__{{ m.name }}{% endif %}
+                {%- if m.kind in ('mean', 'ratio') %} and {{ variant }} = 'unknown'{% endif %}
         ) as outcomes
     ) as binned
     group by experiment_id, segment, variant, bin, high_bin, d

@@ -48,6 +48,7 @@ request_hires as (
         sum(case when is_counted and not is_conflict and is_refunded then 1 else 0 end) as n_refunded_hires_with_duplicates,
         sum(case when is_counted and is_single then amount else 0 end) as gmv,
         sum(case when is_counted and not is_conflict then amount else 0 end) as gmv_with_duplicates,
+        sum(case when is_counted and is_single and seconds_after_request < 0 then 1 else 0 end) as n_early_hires,
         sum(case when is_undated and is_single then 1 else 0 end) as n_undated_hires,
         sum(case when is_undated and is_single then amount else 0 end) as gmv_undated,
         sum(case when is_undated and is_single and (is_refunded or is_of_unknown_outcome) then 1 else 0 end) as n_undated_refunds,
@@ -98,14 +99,17 @@ final as (
         cast(coalesce(repeats.n_copies, 0) + 1 as {{ sql_type('bigint') }}) as n_copies,
         cast(coalesce(repeats.n_other_readings, 0) as {{ sql_type('bigint') }}) as n_other_readings,
         cast(request_quotes.first_quote_seconds as {{ sql_type('double') }}) as first_quote_seconds,
-        cast(request_quotes.first_quote_seconds_without_log as {{ sql_type('double') }}) as first_quote_seconds_without_log,
+        {%- for reading in ['without_log', 'if_sooner', 'if_later', 'by_transaction', 'as_dated'] %}
+        cast(request_quotes.first_quote_seconds_{{ reading }} as {{ sql_type('double') }}) as first_quote_seconds_{{ reading }},
+        {%- endfor %}
         {%- for column in ['n_quotes', 'n_quotes_with_duplicates', 'n_quotes_24h', 'n_quotes_24h_with_duplicates', 'n_undated_quotes', 'n_contested_quotes',
-            'n_quotes_without_log', 'n_quotes_24h_without_log'] %}
+            'n_quotes_without_log', 'n_quotes_24h_without_log', 'n_quotes_24h_if_sooner', 'n_quotes_24h_if_later',
+            'n_quotes_24h_by_transaction', 'n_early_quotes', 'n_quotes_as_dated', 'n_quotes_24h_as_dated'] %}
         cast(coalesce(request_quotes.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}
         cast(request_hires.first_hire_seconds as {{ sql_type('double') }}) as first_hire_seconds,
         {%- for column in ['n_hires', 'n_hires_with_duplicates', 'n_refunded_hires', 'n_refunded_hires_with_duplicates',
-            'n_undated_hires', 'n_undated_refunds', 'n_hires_of_unknown_outcome', 'n_hires_of_unknown_amount',
+            'n_early_hires', 'n_undated_hires', 'n_undated_refunds', 'n_hires_of_unknown_outcome', 'n_hires_of_unknown_amount',
             'n_contested_hires', 'n_contested_refunds'] %}
         cast(coalesce(request_hires.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}

@@ -1,0 +1,50 @@
+"""Every gap of a run: what the warehouse counted, and what the statistics find in its aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dagster_pipeline.config.types import PlumblineConfig
+from dagster_pipeline.gaps.drifts import found_drifts
+from dagster_pipeline.gaps.found import FoundGap, found_gaps
+from dagster_pipeline.gaps.imbalance import found_imbalance
+from dagster_pipeline.gaps.jumps import jump_words, null_jumps
+from dagster_pipeline.gaps.measurements import Measurements
+from dagster_pipeline.gaps.partitions import found_partitions
+from dagster_pipeline.gaps.ratio import found_mismatches
+from dagster_pipeline.gaps.sampled_logging import found_sampled_logging
+from dagster_pipeline.transform.mapping import WarehouseMapping
+
+
+def detected_gaps(config: PlumblineConfig, measurements: Measurements) -> tuple[FoundGap, ...]:
+    """Gaps of every kind that needs nothing but the measurements. A dashboard is held against levels, later."""
+    return tuple(_found(config, measurements))
+
+
+def _found(config: PlumblineConfig, measurements: Measurements) -> Iterator[FoundGap]:
+    experiments = config.experiments
+    yield from found_gaps(measurements.rows, {e.id: e.split for e in experiments})
+    yield from found_mismatches(measurements, experiments, config.as_of)
+    yield from found_partitions(measurements, experiments)
+    yield from found_sampled_logging(measurements, experiments)
+    yield from found_drifts(measurements, experiments)
+    yield from found_imbalance(measurements, experiments)
+
+
+def remarks_on(
+    mapping: WarehouseMapping, measurements: Measurements
+) -> Mapping[tuple[str, str, str | None], str]:
+    """What else there is to say of a gap, by kind, source and column: a jump on a date, a format read two ways."""
+    remarks: dict[tuple[str, str, str | None], str] = {
+        (f.kind, f.source, f.column): _sentence(f.note)
+        for f in mapping.findings
+        if f.kind == "invalid_values"
+    }
+    for (source, column), jump in null_jumps(measurements).items():
+        for kind in ("missing_values", "missing_variant"):
+            remarks[kind, source, column] = _sentence(jump_words(jump))
+    return remarks
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:].rstrip('.')}."

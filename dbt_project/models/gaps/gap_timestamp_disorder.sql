@@ -1,0 +1,1 @@
+{{ countable_gap('timestamp_disorder', ref('defect_counts')) }}

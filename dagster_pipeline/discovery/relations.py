@@ -54,8 +54,8 @@ class Column:
     """One physical column, from the sample; shares are of the sampled rows.
 
     ``dates`` is the share of values whose text reads as a timestamp, ``numbers`` as a number, ``epochs`` as a
-    number that could be seconds, milli- or microseconds since 1970. ``reading`` says how text is to be read that is
-    a time but not in ISO 8601, from all rows.
+    number that could be seconds, milli- or microseconds since 1970, ``like_dates`` as some date of two or three
+    parts. ``reading`` says how text is to be read that is a time but not in ISO 8601, from all rows.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Column:
     dates: float = 0.0
     numbers: float = 0.0
     epochs: float = 0.0
+    like_dates: float = 0.0
     reading: ColumnReading | None = None
 
     @property
@@ -226,7 +227,7 @@ def _sampled(
         f"select count(*), {measures} from (from {sql} limit {SAMPLE_ROWS})"
     ).fetchall()[0]
     columns = tuple(
-        _column(name, data_type, counts[0], counts[1 + 5 * i : 6 + 5 * i])
+        _column(name, data_type, counts[0], counts[1 + 6 * i : 7 + 6 * i])
         for i, (name, data_type) in enumerate(described)
     )
     return Relation(candidate, sql, tuple(_with_reading(connection, sql, c) for c in columns), counts[0])
@@ -234,16 +235,9 @@ def _sampled(
 
 def _with_reading(connection: Connection, sql: str, column: Column) -> Column:
     """A text column that is no time as it stands, with how it would be one; unchanged where it would be none."""
-    if column.data_type != "VARCHAR" or column.is_timestamp or column.is_number or column.nulls == 1.0:
+    if column.data_type != "VARCHAR" or column.is_timestamp or column.is_number or column.like_dates < 0.95:
         return column
-    name = _ENGINE.quote(column.name)
-    sample = f"(select {name} from {sql} limit {SAMPLE_ROWS})"
-    like_dates = connection.execute(
-        f"select avg(regexp_matches(lower(trim({name})), '{_LIKE_A_DATE}')::int) from {sample} where trim({name}) <> ''"
-    ).fetchall()[0][0]
-    if like_dates is None or like_dates < 0.95:
-        return column
-    counts = shapes(connection, sql, name, datetime.now(UTC))
+    counts = shapes(connection, sql, _ENGINE.quote(column.name), datetime.now(UTC))
     reading = decide(counts, column.name, "")
     unknown = reading is None or reading.unknown > 0.05 * sum(count.count for count in counts)
     return column if unknown else replace(column, reading=reading)
@@ -257,13 +251,16 @@ def _measures(column: str) -> str:
     plausible = f"count(*) filter ({date} between timestamp '{_ERA[0]}' and timestamp '{_ERA[1]}')"
     number = f"try_cast({text} as double)"
     epoch = f"count(*) filter ({number} between {_EPOCHS[0]} and {_EPOCHS[1]})"
-    return f"count({name}), count(distinct {name}), {plausible}, count({number}), {epoch}"
+    like_date = f"count(*) filter (regexp_matches(lower(trim({text})), '{_LIKE_A_DATE}'))"
+    return f"count({name}), count(distinct {name}), {plausible}, count({number}), {epoch}, {like_date}"
 
 
 def _column(name: str, data_type: str, rows: int, counts: Sequence[int]) -> Column:
     filled, *measured = counts
-    distinct, dates, numbers, epochs = (count / filled if filled else 0.0 for count in measured)
-    return Column(name, data_type, distinct, 1 - filled / rows if rows else 0.0, dates, numbers, epochs)
+    distinct, *shares = (count / filled if filled else 0.0 for count in measured)
+    dates, numbers, epochs, like_dates = shares
+    nulls = 1 - filled / rows if rows else 0.0
+    return Column(name, data_type, distinct, nulls, dates, numbers, epochs, like_dates)
 
 
 def _pattern(file: Path) -> Path:

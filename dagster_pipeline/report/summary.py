@@ -32,6 +32,7 @@ from dagster_pipeline.report.words import (
 )
 
 _REASON = 600
+_BALANCE = ("Source", "Read", "Set aside", "Used", "Balance")
 
 
 def render_summary(report: RunReport) -> str:
@@ -160,8 +161,10 @@ def _rows(shown: Page) -> Iterator[str]:
 
 
 def balance_markdown(sources: Sequence[SourceFacts]) -> str:
-    """The row balance as a sentence and a Markdown table."""
-    return "\n".join(_balance(balance_view(sources))) + "\n"
+    """The row balance as a sentence and a Markdown table that fits beside an asset."""
+    shown = balance_view(sources)
+    table = _table(_BALANCE, (_source(row)[: len(_BALANCE)] for row in shown.rows))
+    return "\n".join([_md(shown.headline, _REASON), "", *table]) + "\n"
 
 
 def joins_markdown(joins: Iterable[UnitJoins]) -> str:
@@ -176,9 +179,7 @@ def _joins(rows: Iterable[UnitJoinRow]) -> list[str]:
 def _balance(shown: BalanceView) -> Iterator[str]:
     yield _md(shown.headline, _REASON)
     yield ""
-    yield from _table(
-        ("Source", "Read", "Set aside", "Used", "Balance", "Newest row"), map(_source, shown.rows)
-    )
+    yield from _table((*_BALANCE, "Newest row"), map(_source, shown.rows))
 
 
 def _source(row: SourceRow) -> tuple[str, ...]:

@@ -34,12 +34,20 @@
 {%- endmacro %}
 
 {# True where an arm is written that no experiment declares: of an assignment its own one, of a row any. #}
-{% macro is_undeclared_arm(source) %}
-  {%- if source == 'assignments' -%}
-  ({% for e in experiments_mapping() %}(flagged.assigned_experiment_id = {{ text_literal(e.id) }} and {{ is_none_of('flagged.variant', e.arms) }}){{ ' or ' if not loop.last }}{% endfor %})
-  {%- else -%} ({{ is_none_of('flagged.variant', experiments_mapping() | sum(attribute='arms', start=[]) | unique | list) }})
+{% macro is_undeclared_arm(source, relation='flagged') %}
+  {%- if mapping().get('everyone') or not experiments_mapping() -%} false
+  {%- elif source == 'assignments' -%}
+  ({% for e in experiments_mapping() %}({{ relation }}.assigned_experiment_id = {{ text_literal(e.id) }} and {{ is_none_of(relation ~ '.variant', e.arms) }}){{ ' or ' if not loop.last }}{% endfor %})
+  {%- else -%} ({{ is_none_of(relation ~ '.variant', experiments_mapping() | sum(attribute='arms', start=[]) | unique | list) }})
   {%- endif -%}
 {% endmacro %}
+
+{# An arm that is not written as it is declared: in another case, with blanks, or one nobody declares. #}
+{% macro is_off_arm(source, relation='flagged') -%}
+  {%- if mapping().get('everyone') or not experiments_mapping() -%} false
+  {%- else -%} coalesce({{ relation }}.variant_as_written is not null or {{ is_undeclared_arm(source, relation) }}, false)
+  {%- endif -%}
+{%- endmacro %}
 
 {% macro is_none_of(expression, values) -%}
   {{ expression }} not in ({% for v in values %}{{ text_literal(v) }}{{ ', ' if not loop.last }}{% endfor %})
@@ -60,7 +68,7 @@
   {%- elif c.endswith('_as_written') -%}
   {%- if c | replace('_as_written', '_unreadable') not in content and is_mapped(source, c | replace('_as_written', '')) and not mapping().get('everyone') -%}
   {%- do found.append({'kind': 'invalid_values', 'column': c | replace('_as_written', ''),
-      'affected': 'flagged.' ~ c ~ ' is not null or ' ~ is_undeclared_arm(source), 'residual': is_undeclared_arm(source)}) -%}
+      'affected': 'flagged.is_off_arm', 'residual': 'flagged.is_off_arm and ' ~ is_undeclared_arm(source)}) -%}
   {%- endif -%}
   {%- elif is_mapped(source, c) -%}
   {%- set is_null = 'flagged.' ~ c ~ ' is null' ~ (' and flagged.' ~ c ~ '_unreadable is null' if c ~ '_unreadable' in content else '') -%}

@@ -159,6 +159,7 @@ final as (
     select
         flagged.*,
         parents.request_created_at,
+        {% if 'variant' in content_columns(source) | map(attribute='name') -%} {{ is_off_arm(source) }} as is_off_arm, {%- endif %}
         {{ is_orphan('flagged.request_id') }} as is_orphan
     from flagged
     left join parents on flagged.request_id = parents.request_id

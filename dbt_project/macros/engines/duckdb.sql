@@ -4,21 +4,21 @@
 {% macro duckdb__read_timestamp(expression, raw_type, timezone, formats=[], rule='agreed') %}
   {%- set kind = raw_type | upper -%}
   {%- set is_written = kind.startswith('VARCHAR') or kind in ('TEXT', 'STRING') or ('INT' in kind and rule != 'agreed') -%}
-  {%- set usual = duckdb__read_usual_timestamp(expression, kind, timezone) -%}
+  {%- set usual = read_usual_timestamp_in_duckdb(expression, kind, timezone) -%}
   {%- if not formats or not is_written -%} {{ usual }}
-  {%- elif rule == 'only' -%} {{ duckdb__read_formats(expression, timezone, formats, rule) }}
-  {%- elif rule == 'first' -%} coalesce({{ duckdb__read_formats(expression, timezone, formats, rule) }}, {{ usual }})
-  {%- else -%} coalesce({{ usual }}, {{ duckdb__read_formats(expression, timezone, formats, rule) }})
+  {%- elif rule == 'only' -%} {{ read_formats_in_duckdb(expression, timezone, formats, rule) }}
+  {%- elif rule == 'first' -%} coalesce({{ read_formats_in_duckdb(expression, timezone, formats, rule) }}, {{ usual }})
+  {%- else -%} coalesce({{ usual }}, {{ read_formats_in_duckdb(expression, timezone, formats, rule) }})
   {%- endif -%}
 {% endmacro %}
 
 {# The first reading within the years that count, or the one that all such readings agree on. #}
-{% macro duckdb__read_formats(expression, timezone, formats, rule) %}
+{% macro read_formats_in_duckdb(expression, timezone, formats, rule) %}
   {%- set readings -%}
     list_filter([
       {%- for format in formats %}
       {%- set read = 'try_strptime(trim(cast(' ~ expression ~ ' as varchar)), ' ~ text_literal(format) ~ ')' %}
-      {% if '%z' in format -%} ({{ read }}) at time zone 'UTC' {%- else -%} {{ duckdb__from_local(read, timezone) }} {%- endif -%}
+      {% if '%z' in format -%} ({{ read }}) at time zone 'UTC' {%- else -%} {{ local_to_utc_in_duckdb(read, timezone) }} {%- endif -%}
       {{ ', ' if not loop.last }}
       {%- endfor %}
     ], lambda t: t >= timestamp '1970-01-01' and t < timestamp '2200-01-01')
@@ -29,13 +29,13 @@
   {%- endif -%}
 {% endmacro %}
 
-{% macro duckdb__from_local(value, timezone) %}
+{% macro local_to_utc_in_duckdb(value, timezone) %}
   {%- if timezone in ('UTC', 'Etc/UTC') -%} {{ value }}
   {%- else -%} (({{ value }}) at time zone {{ text_literal(timezone) }}) at time zone 'UTC' {%- endif -%}
 {% endmacro %}
 
-{% macro duckdb__read_usual_timestamp(expression, kind, timezone) %}
-  {%- set naive = duckdb__from_local('%s', timezone) -%}
+{% macro read_usual_timestamp_in_duckdb(expression, kind, timezone) %}
+  {%- set naive = local_to_utc_in_duckdb('%s', timezone) -%}
   {%- set number = "try_cast(" ~ expression ~ " as double)" -%}
   {%- set epoch -%}
     make_timestamp(cast(round(case

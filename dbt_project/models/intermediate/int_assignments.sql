@@ -25,6 +25,7 @@ final as (
 
     select
         named.*,
+        {{ is_off_arm('assignments', 'named') }} as is_off_arm,
         experiments.unit,
         case when experiments.unit = 'request' then named.entity_id end as request_id,
         case when experiments.unit = 'request' then {{ is_orphan('named.entity_id') }} else false end as is_orphan

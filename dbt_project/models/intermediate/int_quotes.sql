@@ -42,6 +42,7 @@ timed as (
         case when is_kept and is_first_of_pro then first_events.first_event_at end as logged_at,
         first_events.request_id is not null as is_logged,
         parents.request_created_at,
+        {{ is_off_arm('quotes', 'paired') }} as is_off_arm,
         {{ is_orphan('paired.request_id') }} as is_orphan
     from paired
     left join first_events

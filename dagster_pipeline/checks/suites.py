@@ -14,7 +14,6 @@ What the configuration decides stands in ``kwargs`` as a placeholder:
 ``{"$threshold": "null_share"}``   that threshold
 ``{"$freshness": true}``           the oldest the newest row may be; without a freshness: not applicable
 ``{"$as_of": true}``               the clock
-``{"$variants": true}``            all arms of the experiments; without one: not applicable
 ``{"$experiments": true}``         the ids of the experiments; without one: not applicable
 =================================  =========================================================================
 """
@@ -214,10 +213,6 @@ def _freshness(_: object, scope: _Scope) -> str:
     return utc_text(scope.config.as_of - source.freshness)
 
 
-def _variants(_: object, scope: _Scope) -> list[str]:
-    return _configured([arm for experiment in scope.config.experiments for arm in experiment.split])
-
-
 def _experiments(_: object, scope: _Scope) -> list[str]:
     return _configured([experiment.id for experiment in scope.config.experiments])
 
@@ -233,6 +228,5 @@ _PLACEHOLDERS: dict[str, Callable[[Any, _Scope], Any]] = {
     "$threshold": _share,
     "$freshness": _freshness,
     "$as_of": lambda _, scope: utc_text(scope.config.as_of),
-    "$variants": _variants,
     "$experiments": _experiments,
 }

@@ -117,12 +117,12 @@ def test_what_is_not_mapped_is_not_applicable_rather_than_passed(tmp_path: Path)
     assert one(suites, "int_quotes", IN_SET, "is_duplicate") is not None
 
 
-def test_arms_are_the_configured_ones_and_not_asked_for_without_an_experiment(tmp_path: Path) -> None:
-    arms = must(load_suites(configuration(tmp_path)), "int_assignments", IN_SET, "variant").kwargs
-    assert arms["value_set"] == ["control", "treatment"]
+def test_arms_are_looked_at_in_the_configured_experiments_and_not_without_one(tmp_path: Path) -> None:
+    arms = must(load_suites(configuration(tmp_path)), "int_assignments", IN_SET, "is_off_arm").kwargs
     assert arms["row_condition"]["parameter"] == ["quoting_v2"]
     without = load_suites(configuration(tmp_path, experiments=()))
-    assert one(without, "int_assignments", IN_SET, "variant") is None
+    assert one(without, "int_assignments", IN_SET, "is_off_arm") is None
+    assert one(without, "int_quotes", IN_SET, "is_off_arm") is None
     assert one(without, "int_quotes", NOT_NULL, "variant") is None
 
 
@@ -235,9 +235,8 @@ def test_loading_suites_does_not_import_great_expectations() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
-def test_arms_that_experiments_share_are_listed_once(tmp_path: Path) -> None:
+def test_assignments_of_every_configured_experiment_are_looked_at(tmp_path: Path) -> None:
     second = QUOTING.model_copy(update={"id": "pricing"})
     suites = load_suites(configuration(tmp_path, experiments=(QUOTING, second)))
-    check = must(suites, "int_assignments", IN_SET, "variant")
-    assert check.kwargs["value_set"] == ["control", "treatment"]
+    check = must(suites, "int_assignments", IN_SET, "is_off_arm")
     assert check.kwargs["row_condition"]["parameter"] == ["quoting_v2", "pricing"]

@@ -450,6 +450,12 @@ def run(location, project, output, result):
             return SimpleNamespace(success=done.success, failed=failed, events=done.all_events)
 
 
+def evaluated(done):
+    """What every asset check of a run came to: passed, severity."""
+    events = [e.event_specific_data for e in done.events if e.event_type_value == "ASSET_CHECK_EVALUATION"]
+    return {(e.asset_key, e.check_name): (e.passed, e.severity) for e in events}
+
+
 @pytest.fixture(scope="module")
 def broken_run(location, project, tmp_path_factory):
     output = tmp_path_factory.mktemp("broken")
@@ -499,6 +505,14 @@ def test_a_whole_pipeline_is_a_successful_run_whatever_the_verdict(location, pro
     done = run(location, project, tmp_path, BuildResult(()))
     assert done.success, done.failed
     assert json.loads((tmp_path / "verdict.json").read_text("utf-8"))["verdict"] == "HOLD"
+    # Nothing was counted here and nothing broke: that no row was lost is not known, and never taken for granted.
+    gaps = json.loads((tmp_path / "register.json").read_text("utf-8"))["gaps"]
+    assert ("int_source_facts", "blocker") in {(g["table"], g["severity"]) for g in gaps}
+    checks = evaluated(done)
+    for name in source_specs():
+        assert checks[source_key(name), "row_balance"] == (False, ERROR)
+    assert checks[key("gap_register"), "open_gaps"] == (False, ERROR)
+    assert checks[source_key("quotes"), "open_gaps"][0], "what is not known of a source is no gap of its own"
 
 
 def test_a_run_holds_the_warehouse_from_its_first_asset_to_its_last(location, project, tmp_path):

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from dagster_pipeline.config.formats import check_formats
 from dagster_pipeline.config.locations import is_file
@@ -125,6 +134,21 @@ class Experiment(_Frozen):
     window: Window | None = None
     sampling: dict[str, dict[Arm, Rate]] = Field(default_factory=dict)
     looks: LooksName | None = None
+    _written_arms: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def written_arms(self) -> tuple[str, ...]:
+        """The arms as plumbline.yml writes them, trimmed: rows in that spelling are as declared."""
+        return self._written_arms or tuple(self.split)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_spelling(cls, value: Any, handler: ModelWrapValidatorHandler[Experiment]) -> Experiment:
+        found = handler(value)
+        split = value.get("split") if isinstance(value, dict) else None
+        if isinstance(split, dict):
+            found._written_arms = tuple(str(arm).strip() for arm in split)
+        return found
 
     def is_looked_at_daily(self, as_of: datetime) -> bool:
         """Whether it is tested over and over as units come in: ``looks``, else whether it still runs at ``as_of``.

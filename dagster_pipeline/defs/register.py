@@ -68,7 +68,9 @@ def _evaluation(build: WarehouseBuild, measurements: Measurements, assessment: R
     }
     absent = {f"{f.source}.{f.column}" for f in build.mapping.findings if f.kind == "schema_change"}
     uncompared = {
-        f.source for f in build.mapping.findings if f.kind == "not_evaluated" and not f.expected and not f.column
+        f.source
+        for f in build.mapping.findings
+        if f.kind == "not_evaluated" and not f.expected and not f.column
     }
     return Evaluation(
         kinds=frozenset(kind for kind in gap_kinds() if f"gap_{kind}" not in measurements.unread),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -39,7 +40,7 @@ from dagster_pipeline.gaps.regions import (
     GapRegions,
     Place,
     lost_units,
-    rows_gone,
+    units_gone,
 )
 from dagster_pipeline.statistics.evidence import Estimate, Metric, Region
 from dagster_pipeline.transform.mapping import EVERYONE, WarehouseMapping
@@ -70,10 +71,6 @@ class RunAssessment:
 
     gaps: tuple[Gap, ...]
     experiments: tuple[ExperimentAssessment, ...]
-
-    def with_gaps(self, more: Iterable[Gap]) -> RunAssessment:
-        """The same with gaps found elsewhere added."""
-        return replace(self, gaps=(*self.gaps, *more))
 
 
 def assess(config: PlumblineConfig, mapping: WarehouseMapping, measurements: Measurements) -> RunAssessment:
@@ -176,15 +173,11 @@ class _Desk:
         def alone(metric: Metric, treatment: str, found: Estimate) -> Iterable[Region]:
             return (regions.open(p.asks(metric, treatment, found)).region for p in touching[metric.name])
 
-        mismatch = next((g for g in gaps if g.kind == "sample_ratio_mismatch" and g.segment is None), None)
         keyless = [g for g in gaps if (g.source, g.column) == ("requests", "request_id")]
         return OpenGaps(
             unlimited=dict(self._unlimited(gaps)),
-            lost_units=lost_units(mismatch.units, self.design.split) if mismatch else {},
-            traceless=sum(g.rows_residual or 0 for g in keyless if g.kind == "missing_values")
-            + sum(
-                rows_gone(g.units) for g in gaps if g.kind == "missing_partition" and g.source == "requests"
-            ),
+            lost_units=_lost_units(gaps, self.design),
+            traceless=sum(g.rows_residual or 0 for g in keyless if g.kind == "missing_values"),
             unknown_rows={name: _unknown_rows(name, places) for name, places in touching.items()},
             alone=alone,
         )
@@ -247,6 +240,17 @@ def _place(gap: FoundGap) -> Place:
         gap.by_variant,
         gap.experiment is not None,
     )
+
+
+def _lost_units(gaps: Iterable[FoundGap], design: ExperimentDesign) -> dict[str, int]:
+    """Units lost without a trace, by arm: those a ratio mismatch shows, and requests of days that one arm alone lacks."""
+    lost: Counter[str] = Counter()
+    for gap in gaps:
+        if gap.kind == "sample_ratio_mismatch" and gap.segment is None:
+            lost.update(lost_units(gap.units, design.split))
+        elif gap.kind == "missing_partition" and gap.source == "requests":
+            lost.update(units_gone(gap.units, design))
+    return dict(lost)
 
 
 def _unknown_rows(metric: str, places: Iterable[Place]) -> tuple[UnknownRows, ...]:

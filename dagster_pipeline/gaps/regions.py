@@ -285,7 +285,13 @@ class GapRegions:
         levels = [point_level(self._reader.moments(q.metric.name, arm)) for arm in arms]
         wrong = [max(q.by_variant.get(arm, 0.0), q.share or 0.0) for arm in arms]
         is_share = q.metric.kind is MetricKind.SHARE and q.metric.effect is EffectKind.ABSOLUTE
-        if q.share is None or not is_share or q.estimate.value is None or levels[0] is None or levels[1] is None:
+        if (
+            q.share is None
+            or not is_share
+            or q.estimate.value is None
+            or levels[0] is None
+            or levels[1] is None
+        ):
             return Opened(q.estimate.value, Region(None, None, reason=CONTRADICTED))
         t, c = (
             (max(0.0, p - w), min(1.0, p + w)) for p, w in zip(levels, wrong, strict=True) if p is not None
@@ -309,14 +315,22 @@ class GapRegions:
         return Opened(q.estimate.value, _around(region, q.estimate))
 
     def _missing_partition(self, q: Question) -> Opened:
-        """Days of which rows are gone: as many rows as their neighbours lead to expect, of any request of either arm."""
-        gone = rows_gone(q.units)
+        """Days of which rows are gone: as many rows as their neighbours lead to expect, of any request of either arm.
+
+        Requests that both arms lack are no part of the cohort any more: the effect is the other days' (the estimand is
+        named in the description). What one arm alone lacks are units of it with an outcome nobody has seen.
+        """
         observed = self._reader.observed(q.metric, unlabelled=False)
-        if q.source in ("requests", "assignments"):
-            return Opened(q.estimate.value, self._region(q, with_traceless(observed, gone)))
+        if q.source == "requests":
+            gone = units_gone(q.units, self._design)
+            if gone and q.metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
+                return Opened(q.estimate.value, Region(None, None, reason=LOST_WITHOUT_TRACE))
+            return Opened(q.estimate.value, self._region(q, with_missing(observed, gone)))
+        if q.source == "assignments":
+            return self._nothing(q)  # their requests are there, without an arm: that is a gap of its own
         if not can_count(metric_definitions()[q.metric.name], q.source):
             return Opened(q.estimate.value, Region(None, None, reason=NO_UPPER_LIMIT))
-        rows = UnknownRows(q.source, gone)
+        rows = UnknownRows(q.source, rows_gone(q.units))
         return Opened(
             q.estimate.value, _around(self._region(q, with_unknown_rows(observed, rows)), q.estimate)
         )
@@ -428,6 +442,11 @@ def rows_gone(units: Mapping[str, int]) -> int:
     """Rows that missing days may have held: what was expected of them and 2.576 standard errors of a Poisson count."""
     expected = sum(units.values())
     return int(np.ceil(expected + _LOST_ABOVE * np.sqrt(expected)))
+
+
+def units_gone(units: Mapping[str, int], design: ExperimentDesign) -> dict[str, int]:
+    """Of missing days, the units of the arms that alone lack them; a day that every arm lacks takes nothing from one of them."""
+    return {arm: rows_gone({arm: count}) for arm, count in units.items() if arm in design.split}
 
 
 def _around(region: Region, found: Estimate) -> Region:

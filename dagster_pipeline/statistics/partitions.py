@@ -22,6 +22,9 @@ _TRIMMED = (
 _EMPTY = 0.1
 _NEIGHBOURS = 3
 _SURE_OF_SPREAD = 5  # days below which the spread from day to day can't be told from the series itself
+_CLUMPS = 3.0
+"""Variance of a day's count over its mean where nothing drifts: rows come in clumps, several a request or a customer."""
+_MEDIAN_OF_THREE = 0.45  # variance of a median of three over one value's, for the normal distribution (Pearson 1931)
 _MAD = 1.4826  # from a median absolute deviation to a standard deviation, for the normal distribution
 
 
@@ -57,8 +60,8 @@ def thin_days(counts: Mapping[date, int]) -> tuple[ThinDay, ...]:
     and after (medians of three days that are not thin themselves, times the weekday's share of its
     week). A series too short to tell that share compares days of one type, Saturday and Sunday or not;
     without such a day on both sides only a day without any row is judged. ``p`` is the lower tail of a
-    negative binomial distribution, whose spread from day to day is the series' own; where that shows
-    none beyond chance it is Poisson's.
+    negative binomial distribution: rows come in clumps, days differ as the series' own do, and what is
+    expected is itself an estimate. Poisson's own tail (GAPS.md §1) is never larger.
     """
     days, rows = _series(counts)
     if len(rows) < 3:
@@ -193,7 +196,11 @@ def _spread(
 
 
 def _tail(observed: int, expected: float, spread: float) -> float:
-    """P(count ≤ observed) at mean ``expected`` and variance expected + spread × expected²."""
-    if spread * expected < 1e-9:
-        return float(scipy_stats().poisson.cdf(observed, expected))
-    return float(scipy_stats().nbinom.cdf(observed, 1 / spread, 1 / (1 + spread * expected)))
+    """P(count ≤ observed) at mean ``expected``: negative binomial, with the variance of the count and of what was expected.
+
+    A count varies by clumps (``_CLUMPS`` times Poisson's variance) and from day to day (``spread`` × expected²); what
+    is expected is itself no more than a median of three such counts.
+    """
+    variance = (1 + _MEDIAN_OF_THREE) * (_CLUMPS * expected + spread * expected**2)
+    p = expected / variance
+    return float(scipy_stats().nbinom.cdf(observed, expected * p / (1 - p), p))

@@ -140,6 +140,7 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
         "id": experiment.id,
         "unit": experiment.unit,
         "arms": list(experiment.split),
+        "written_arms": list(experiment.written_arms),
         "sampling": {source: dict(rates) for source, rates in experiment.sampling.items()},
         "start": _instant(window.start) if window else _NO_START,
         "end": _instant(window.end) if window else _NO_END,

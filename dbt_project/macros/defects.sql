@@ -45,8 +45,16 @@
 {# An arm that is not written as it is declared: in another case, with blanks, or one nobody declares. #}
 {% macro is_off_arm(source, relation='flagged') -%}
   {%- if mapping().get('everyone') or not experiments_mapping() -%} false
-  {%- else -%} coalesce({{ relation }}.variant_as_written is not null or {{ is_undeclared_arm(source, relation) }}, false)
+  {%- else -%} coalesce({{ is_spelt_otherwise(relation) }} or {{ is_undeclared_arm(source, relation) }}, false)
   {%- endif -%}
+{%- endmacro %}
+
+{# Written in another case or with blanks than plumbline.yml writes it. #}
+{% macro is_spelt_otherwise(relation) -%}
+  {%- set declared = [] -%}
+  {%- for e in experiments_mapping() -%}{%- do declared.extend(e.written_arms or []) -%}{%- endfor -%}
+  ({{ relation }}.variant_as_written is not null
+      {%- if declared %} and {{ is_none_of(relation ~ '.variant_as_written', declared | unique(case_sensitive=true) | list) }}{% endif %})
 {%- endmacro %}
 
 {% macro is_none_of(expression, values) -%}

@@ -118,9 +118,9 @@ def test_opening_data_docs_calls_no_host(clean) -> None:
 
 def test_data_docs_hold_no_values_of_rows(tmp_path: Path) -> None:
     path = write_clean_world(tmp_path / "warehouse.duckdb", 100)
-    alter(path, "update int_quotes set variant = 'SECRET-VALUE' where price < 50")
+    alter(path, "update int_quotes set variant = 'SECRET-VALUE', is_off_arm = true where price < 50")
     results = run(path, only="int_quotes", data_docs=tmp_path / "docs")
-    assert of(results, "int_quotes", IN_SET, "variant").failing_rows == 50
+    assert of(results, "int_quotes", IN_SET, "is_off_arm").failing_rows == 50
     assert all("SECRET-VALUE" not in page.read_text() for page in (tmp_path / "docs").rglob("*.html"))
 
 
@@ -149,7 +149,7 @@ def test_each_planted_defect_is_counted_exactly_and_nothing_else_fails(tmp_path:
         "update int_quotes set is_conflict = true where price between 200 and 202",
         "update int_quotes set is_orphan = true where price between 300 and 305",
         "update int_quotes set variant = null where price between 400 and 580",
-        "update int_quotes set variant = 'tretment' where price between 600 and 609",
+        "update int_quotes set variant = 'tretment', is_off_arm = true where price between 600 and 609",
     )
     results = run(path, only="int_quotes")
     failed = {(r.expectation, r.column): r.failing_rows for r in results if r.status is FAILED}
@@ -160,7 +160,7 @@ def test_each_planted_defect_is_counted_exactly_and_nothing_else_fails(tmp_path:
         (IN_SET, "is_conflict"): 2,
         (IN_SET, "is_orphan"): 5,
         (NOT_NULL, "variant"): 180,
-        (IN_SET, "variant"): 9,
+        (IN_SET, "is_off_arm"): 9,
     }
     assert {r.rows_total for r in results} == {ROWS}
     assert {r.status for r in results} == {PASSED, FAILED}
@@ -259,9 +259,9 @@ def test_a_flag_that_was_never_computed_is_an_error_and_not_a_pass(world: Path) 
 def test_what_an_inspection_found_missing_is_an_error(world: Path) -> None:
     inspections = {"hires": SourceInspection("hires", SourceStatus.OK, "t", absent_columns=("outcome",))}
     results = run(world, only="int_hires", inspections=inspections)
-    outcome = {r.status for r in results if r.column == "outcome"}
+    outcome = {r.status for r in results if r.gap_column == "outcome"}
     assert outcome == {ERROR}
-    assert {r.status for r in results if r.column != "outcome"} == {PASSED}
+    assert {r.status for r in results if r.gap_column != "outcome"} == {PASSED}
 
 
 def test_our_own_repair_is_guarded(world: Path) -> None:

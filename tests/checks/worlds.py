@@ -107,4 +107,6 @@ def _terms(name: str, data_type: str) -> list[str]:
         ]
     if data_type == "double":
         return [f"i + 0.5 as {name}", f"null::text as {name}_unreadable"]
-    return [f"{values.get(name, repr(name) + ' || i')} as {name}"]
+    found = [f"{values.get(name, repr(name) + ' || i')} as {name}"]
+    ours = {"variant": "false as is_off_arm", "outcome": "null::text as outcome_unreadable"}
+    return [*found, ours[name]] if name in ours else found

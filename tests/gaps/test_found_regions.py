@@ -138,13 +138,22 @@ def test_rows_of_a_missing_day_may_be_any_requests_and_a_chance_more_than_expect
     assert holds(found.region, every)
 
 
-def test_amounts_of_a_missing_day_have_no_limit_and_requests_of_one_may_be_of_either_arm():
+def test_amounts_of_a_missing_day_have_no_limit_and_requests_only_where_one_arm_lacks_them():
     requests = [Request(a, float(y)) for a in ARMS for y in range(4)]
     amounts = opened(measure({GMV: requests}), GMV, "missing_partition", "hires", units={"all": 2})
     assert (ends(amounts.region), amounts.region.reason) == ((None, None), NO_UPPER_LIMIT)
     shares = [Request(a, float(y % 2)) for a in ARMS for y in range(40)]
-    whole = opened(measure({SHARE: shares}), SHARE, "missing_partition", "requests", units={"all": 2}).region
-    assert whole.lower < 0 < whole.upper
+    both = opened(measure({SHARE: shares}), SHARE, "missing_partition", "requests", units={"all": 2}).region
+    assert ends(both) == (0.0, 0.0), "days that nobody has are no part of the cohort"
+    cut = opened(
+        measure({SHARE: shares}), SHARE, "missing_partition", "requests", units={TREATMENT: 2}
+    ).region
+    gone = rows_gone({TREATMENT: 2})
+    assert ends(cut) == pytest.approx((20 / (40 + gone) - 0.5, (20 + gone) / (40 + gone) - 0.5))
+    means = opened(
+        measure({MEAN: shares}), MEAN, "missing_partition", "requests", units={TREATMENT: 2}
+    ).region
+    assert ends(means) == (None, None)
 
 
 def test_a_second_arm_moves_nothing_and_a_sample_only_what_needs_every_row():

@@ -80,7 +80,6 @@ TOUCHED = [
     ("missing_partition", "requests", None, EVERY),
     ("missing_partition", "hires", None, HIRES),
     ("stale_dashboard", "dashboards", "value", NONE),
-
     *(
         (kind, *place)
         for kind in ("schema_change", "not_evaluated")
@@ -151,6 +150,12 @@ def test_a_kind_says_what_it_is_and_what_to_do_about_it(kind):
 @pytest.mark.parametrize("kind", gap_kinds().values(), ids=lambda kind: kind.name)
 def test_every_kind_that_counts_rows_has_a_threshold_of_plumbline_yml(kind):
     countless = {"stale_source", "sample_ratio_mismatch", "schema_change", "not_evaluated"}
-    countless |= {"distribution_drift", "missing_partition", "pre_exposure_imbalance", "sampled_logging", "stale_dashboard"}
+    countless |= {
+        "distribution_drift",
+        "missing_partition",
+        "pre_exposure_imbalance",
+        "sampled_logging",
+        "stale_dashboard",
+    }
     assert (kind.threshold is None) == (kind.name in countless)
     assert kind.threshold is None or kind.threshold in Thresholds.names()

@@ -95,10 +95,13 @@ def test_the_difference_between_the_arms_is_the_published_one_without_phantom_ro
     assert (criterion["metric"], criterion["outcome"]) == ("hire_rate_7d", "passed")
 
 
-def test_all_that_stands_in_the_way_are_the_days_on_which_nobody_came(line):
+def test_the_days_on_which_nobody_came_are_named_and_are_no_part_of_the_cohort(line):
     assert ask(line, "select max(extract(day from created_at)) from plumbline_canonical.requests") == [(29,)]
-    assert line.places(above_info=True) == {("missing_partition", "requests", None)}
-    assert "2017-07-30 to 2017-07-31: 0 rows" in line.gap("missing_partition", "requests")["description"]
+    gap = line.gap("missing_partition", "requests")
+    assert "2017-07-30 to 2017-07-31: 0 rows" in gap["description"]
+    assert {(i["lower"], i["upper"]) for i in gap["metrics"] if i["metric"] == "hire_rate_7d"} == {(0.03, 0.03)}
+    assert line.places(above_info=True) == set()
+    assert line.verdict["verdict"] == "GO"
 
 
 def test_the_ratio_of_the_arms_is_as_designed_within_the_window(line):

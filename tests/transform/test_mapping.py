@@ -231,6 +231,7 @@ def test_experiments_carry_their_arms_and_window():
             "id": "x",
             "unit": "customer",
             "arms": ["a", "b"],
+            "written_arms": ["a", "b"],
             "sampling": {},
             "start": "2026-10-01 00:00:00.000000",
             "end": "2026-10-29 00:00:00.000000",

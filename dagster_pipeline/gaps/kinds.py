@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from dagster_pipeline.config.catalogue import source_specs
-from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.paths import bundled
 
 _THRESHOLDS = {
@@ -93,7 +93,9 @@ def measured_from(kind: str, source: str, column: str | None) -> frozenset[str]:
     names = {source} | ({f"{source}.{column}"} if column else set())
     if kind in _TWO_SOURCES and source in ("quotes", "quote_events"):
         return frozenset(names | _PAIRS)
-    if kind in _LABELS:
+    if kind == "stale_dashboard":
+        return frozenset(names).union(*(_computed_from(m) for m in metric_definitions().values()))
+    if kind in _LABELS or kind == "distribution_drift":
         return frozenset(names | {"requests", "requests.request_id", "requests.created_at"} | _ASSIGNED)
     if kind == "orphan_rows":
         parent, key = ("quotes", "quote_id") if source == "spam_flags" else ("requests", "request_id")
@@ -116,6 +118,13 @@ def _touches(kind: str, source: str, column: str | None, metric: MetricDefinitio
         return source == "requests" or source in sources
     touches = _OF_KIND.get(kind)
     return touches is not None and touches(source, column, needs, sources)
+
+
+def _computed_from(metric: MetricDefinition) -> frozenset[str]:
+    columns = {name for need in metric.needs for name in need.split("|")}
+    return frozenset({"requests", "requests.request_id", "requests.created_at"} | columns) | {
+        name.partition(".")[0] for name in columns
+    }
 
 
 def _orphans(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:

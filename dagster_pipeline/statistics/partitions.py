@@ -24,7 +24,9 @@ _NEIGHBOURS = 3
 _SURE_OF_SPREAD = 5  # days below which the spread from day to day can't be told from the series itself
 _CLUMPS = 3.0
 """Variance of a day's count over its mean where nothing drifts: rows come in clumps, several a request or a customer."""
-_MEDIAN_OF_THREE = 0.45  # variance of a median of three over one value's, for the normal distribution (Pearson 1931)
+_MEDIAN_OF_THREE = (
+    0.45  # variance of a median of three over one value's, for the normal distribution (Pearson 1931)
+)
 _MAD = 1.4826  # from a median absolute deviation to a standard deviation, for the normal distribution
 
 

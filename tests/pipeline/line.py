@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -270,3 +273,18 @@ def _alike(one: Any, other: Any) -> bool:
     ):
         return abs(one - other) <= 1e-9 * max(abs(one), abs(other))
     return one == other
+
+
+def plumbline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a folder of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "COLUMNS": "160"}
+    start = "from dagster_pipeline.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", start, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

@@ -99,7 +99,9 @@ def test_the_days_on_which_nobody_came_are_named_and_are_no_part_of_the_cohort(l
     assert ask(line, "select max(extract(day from created_at)) from plumbline_canonical.requests") == [(29,)]
     gap = line.gap("missing_partition", "requests")
     assert "2017-07-30 to 2017-07-31: 0 rows" in gap["description"]
-    assert {(i["lower"], i["upper"]) for i in gap["metrics"] if i["metric"] == "hire_rate_7d"} == {(0.03, 0.03)}
+    assert {(i["lower"], i["upper"]) for i in gap["metrics"] if i["metric"] == "hire_rate_7d"} == {
+        (0.03, 0.03)
+    }
     assert line.places(above_info=True) == set()
     assert line.verdict["verdict"] == "GO"
 

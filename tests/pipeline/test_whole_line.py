@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
-from line import assert_metrics_equal_recomputation, place_of, planted_places
+from line import assert_metrics_equal_recomputation, place_of, planted_places, plumbline
 
 pytestmark = pytest.mark.pipeline
 
@@ -40,7 +44,7 @@ def test_no_row_of_a_clean_world_is_set_aside(clean):
     kept = {
         source.name: source.canonical_rows for source in clean.outcome.report.sources if source.canonical_rows
     }
-    assert kept == {name: rows for name, rows in clean.world.rows.items() if name != "dashboards"}
+    assert kept == clean.world.rows
 
 
 def test_without_an_open_gap_the_region_of_every_effect_is_its_estimate(clean):
@@ -60,6 +64,8 @@ def test_the_founding_story_is_told_with_its_exact_figures(story):
     found = {place_of(gap): gap["rows_affected"] for gap in story.gaps}
     planted = planted_places(story.planted)
     planted["stale_source", "hires", None] = None  # rows that never came can't be counted
+    shown = found.pop(("stale_dashboard", "dashboards", "value"))
+    assert shown  # the dashboards still show what was true before the faults
     assert found == planted
     assert story.gap("missing_variant", "quotes", "variant")["share_affected"] == pytest.approx(
         0.18, abs=1e-4
@@ -89,3 +95,66 @@ def test_every_estimate_of_the_story_lies_in_its_region(story):
     for effect in story.metrics["effects"]:
         assert effect["lower"] is None or effect["lower"] <= effect["estimate"], effect
         assert effect["upper"] is None or effect["estimate"] <= effect["upper"], effect
+
+
+@pytest.fixture
+def results(lines, tmp_path: Path):
+    """A folder with a copy of a run's configuration and files, by the name of its world."""
+
+    def copied(name: str) -> Path:
+        shutil.copytree(lines(name).output, tmp_path / "out")
+        shutil.copy(lines(name).config, tmp_path)
+        return tmp_path
+
+    return copied
+
+
+def test_the_gate_lets_a_go_through(results):
+    done = plumbline(results("clean"), "gate")
+    assert (done.returncode, "GO" in done.stdout) == (0, True), done.stderr
+
+
+def test_the_gate_blocks_a_hold_with_its_reasons(results, lines):
+    done = plumbline(results("story"), "gate", "--json")
+    assert done.returncode == 1
+    assert lines("story").verdict["reasons"][0] in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(("stage", "code"), [((), 1), (("--stage", "10"), 0), (("--stage", "11"), 1)])
+def test_the_gate_lets_a_partial_through_up_to_its_stage(results, stage, code):
+    folder = results("clean")
+    (folder / "out" / ".run.json").unlink()
+    verdict = json.loads((folder / "out" / "verdict.json").read_text())
+    (folder / "out" / "verdict.json").write_text(json.dumps({**verdict, "verdict": "PARTIAL", "stage": 10}))
+    assert plumbline(folder, "gate", *stage).returncode == code
+
+
+def test_the_gate_refuses_an_experiment_nobody_knows(results):
+    done = plumbline(results("clean"), "gate", "--experiment", "quoting_v3")
+    assert done.returncode == 2
+    assert "quoting_v2" in done.stderr
+
+
+def test_the_gate_can_not_judge_what_was_changed_interrupted_or_never_there(results, tmp_path):
+    folder = results("clean")
+    (folder / "empty").mkdir()
+    assert plumbline(folder, "gate", "--output", "empty").returncode == 3
+    record = json.loads((folder / "out" / ".run.json").read_text())
+    (folder / "out" / ".run.json").write_text(json.dumps({**record, "state": "running"}))
+    assert plumbline(folder, "gate").returncode == 3
+    (folder / "out" / ".run.json").write_text(json.dumps(record))
+    verdict = (folder / "out" / "verdict.json").read_text()
+    (folder / "out" / "verdict.json").write_text(verdict.replace('"as_of": "2026', '"as_of": "2025'))
+    assert plumbline(folder, "gate").returncode == 3
+
+
+def test_gaps_come_as_an_array_for_machines_and_as_a_list_for_people(results, lines):
+    folder = results("story")
+    done = plumbline(folder, "gaps", "list", "--all", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == lines("story").register["gaps"]
+    shown = plumbline(folder, "gaps", "list", "--config", "plumbline.yml").stdout
+    open_ = {gap["gap_id"]: gap["severity"] for gap in lines("story").gaps}
+    assert {gap_id for gap_id in open_ if gap_id in shown} == {
+        g for g, severity in open_.items() if severity != "info"
+    }

@@ -8,7 +8,7 @@ from dagster_pipeline.demo.world import WorldSpec
 from tests.worlds.compiled_line import compiled_run, shown
 
 SEEDS = range(50)
-IN_EVERY_RUN = 10
+IN_EVERY_RUN = 5
 """Seeds of the default suite; the others come with the matrix."""
 
 

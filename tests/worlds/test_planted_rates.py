@@ -19,6 +19,8 @@ from dagster_pipeline.gaps.model import Gap
 from tests.worlds.compiled_line import CompiledRun, Place, compiled_run, place_of, shown
 
 RATES = (0.005, 0.02, 0.06, 0.18)
+IN_EVERY_RUN = (0.02, 0.18)
+"""Rates of the default suite; the others come with the matrix."""
 SPEC = WorldSpec(requests=3_000, seed=31)
 WINDOW = "created_at >= '2026-10-01' and created_at < '2026-10-29'"
 AS_OF = "'2026-11-06'"
@@ -201,7 +203,12 @@ def total_of(found: Found, place: Place) -> int:
     return found.asked[other] if other else found.rows[table]
 
 
-EVERY = [(group, rate) for group in GROUPS for rate in RATES]
+EACH = [pytest.param(rate, marks=() if rate in IN_EVERY_RUN else pytest.mark.matrix) for rate in RATES]
+EVERY = [
+    pytest.param(group, rate, marks=() if rate in IN_EVERY_RUN else pytest.mark.matrix)
+    for group in GROUPS
+    for rate in RATES
+]
 
 
 @pytest.mark.parametrize(("group", "rate"), EVERY)
@@ -242,7 +249,7 @@ def test_the_ratio_of_the_units_is_questioned_where_chance_does_not_explain_it(g
     assert is_off == ((group, rate) == ("copies", 0.18))
 
 
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("rate", EACH)
 def test_days_without_rows_are_named_and_no_others(rate):
     gap = planted("words", rate).gap(("missing_partition", "messages", None))
     assert (gap.rows_affected, gap.share_affected) == (None, None)
@@ -262,7 +269,7 @@ def test_no_day_is_missed_that_was_not_taken(group, rate):
     assert found == ({("missing_partition", "messages", None)} if group == "words" else set())
 
 
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("rate", EACH)
 def test_sampling_that_nobody_declared_is_found_below_nine_in_ten_and_counted(rate):
     found = planted("mixes", rate)
     place = ("sampled_logging", "quote_events", None)
@@ -274,7 +281,7 @@ def test_sampling_that_nobody_declared_is_found_below_nine_in_ten_and_counted(ra
         assert found.gap(place).differential
 
 
-@pytest.mark.parametrize("rate", RATES[:3])
+@pytest.mark.parametrize("rate", EACH[:3])
 def test_sampling_that_is_declared_is_a_gap_at_any_rate(rate):
     def declare(config):
         config["experiments"][0]["sampling"] = {"quote_events": {"treatment": 1 - rate}}
@@ -285,7 +292,7 @@ def test_sampling_that_is_declared_is_a_gap_at_any_rate(rate):
     assert gap.rows_affected == found.planted["sampled_logging.quote_events"]
 
 
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("rate", EACH)
 def test_arms_whose_requests_differ_in_kind_are_found_where_chance_does_not_explain_it(rate):
     gaps = [g for g in planted("mixes", rate).gaps if g.kind == "distribution_drift" and g.experiment]
     # 2% of one arm's 1,300 requests are within what a fair draw gives.
@@ -295,7 +302,7 @@ def test_arms_whose_requests_differ_in_kind_are_found_where_chance_does_not_expl
     assert all("dj" in gap.description for gap in gaps)
 
 
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("rate", EACH)
 def test_arms_that_differed_before_the_start_are_found_where_chance_does_not_explain_it(rate):
     gaps = [g for g in planted("pasts", rate).gaps if g.kind == "pre_exposure_imbalance"]
     assert [(g.table, g.column, g.experiment) for g in gaps] == (

@@ -1,4 +1,4 @@
-"""The full matrix of broken sources takes half an hour: it runs where it is asked for by its marker (make test-matrix)."""
+"""What takes too long for every change runs where it is asked for by its marker: make test-matrix."""
 
 from __future__ import annotations
 

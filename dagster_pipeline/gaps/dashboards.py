@@ -151,8 +151,9 @@ def _shown(differing: Sequence[_Difference]) -> Iterator[str]:
         figure = found.figure
         by = "" if math.isinf(found.size) else f", {(figure.value - found.rebuilt) / abs(found.rebuilt):+.1%}"
         yield f"{figure.metric} of {figure.variant} is shown as {figure.value:.6g}, rebuilt {_level_words(found)}{by}"
-    if len(largest) > _MOST_SHOWN:
-        yield f"{len(largest) - _MOST_SHOWN} more figures differ"
+    more = len(largest) - _MOST_SHOWN
+    if more > 0:
+        yield "1 more figure differs" if more == 1 else f"{more} more figures differ"
 
 
 def _level_words(found: _Difference) -> str:

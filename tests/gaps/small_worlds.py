@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from hypothesis import strategies as st
 
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.config.types import (
@@ -257,3 +259,41 @@ def mapping(
 
 def without(measurements: Measurements, *models: str) -> Measurements:
     return replace(measurements, unread=frozenset(models))
+
+
+VALUES = {
+    "hire_rate_7d": (0.0, 1.0),
+    "quoted_within_30m": (0.0, 1.0),
+    "quotes_per_request": (0.0, 1.0, 4.0),
+    "ttfq_median": (30.0, 60.0, 90.0, math.inf),
+}
+"""What a request's value of a metric may be in worlds that are enumerated."""
+
+
+def labelled(name):
+    """Two to four requests per arm."""
+    values = st.lists(st.sampled_from(VALUES[name]), min_size=2, max_size=4)
+    return st.tuples(values, values).map(
+        lambda pair: [Request(a, y) for a, ys in zip((CONTROL, TREATMENT), pair, strict=True) for y in ys]
+    )
+
+
+def worlds(*choices):
+    """Every complete world: one of its (arm, value) choices for each request."""
+    for world in itertools.product(*choices):
+        yield tuple([y for a, y in world if a == arm] for arm in (TREATMENT, CONTROL))
+
+
+def fixed(requests):
+    return [[(r.arm, r.y)] for r in requests]
+
+
+def holds(region, effects, slack=1e-9):
+    """No completion lies outside; an end without a limit holds all."""
+    low = -math.inf if region.lower is None else region.lower
+    high = math.inf if region.upper is None else region.upper
+    return all(low - slack <= e <= high + slack for e in effects)
+
+
+def ends(region):
+    return region.lower, region.upper

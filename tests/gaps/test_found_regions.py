@@ -6,7 +6,22 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_worlds import CONTROL, TREATMENT, UNKNOWN, Request, definition, effects_of, measure, opened
+from small_worlds import (
+    CONTROL,
+    TREATMENT,
+    UNKNOWN,
+    VALUES,
+    Request,
+    definition,
+    effects_of,
+    ends,
+    fixed,
+    holds,
+    labelled,
+    measure,
+    opened,
+    worlds,
+)
 
 from dagster_pipeline.gaps.evidence import statistic_of
 from dagster_pipeline.gaps.measurements import Measurements
@@ -15,36 +30,6 @@ from dagster_pipeline.gaps.regions import CONTRADICTED, NO_UPPER_LIMIT, NOT_STRA
 SHARE, MEAN, MEDIAN, GMV = "hire_rate_7d", "quotes_per_request", "ttfq_median", "gmv_per_request"
 SOON = "quoted_within_30m"
 ARMS = (CONTROL, TREATMENT)
-VALUES = {SHARE: (0.0, 1.0), SOON: (0.0, 1.0), MEAN: (0.0, 1.0, 4.0), MEDIAN: (30.0, 60.0, 90.0, math.inf)}
-
-
-def labelled(name):
-    """Two to four requests per arm."""
-    values = st.lists(st.sampled_from(VALUES[name]), min_size=2, max_size=4)
-    return st.tuples(values, values).map(
-        lambda pair: [Request(a, y) for a, ys in zip(ARMS, pair, strict=True) for y in ys]
-    )
-
-
-def worlds(*choices):
-    """Every complete world: one of its (arm, value) choices for each request."""
-    for world in itertools.product(*choices):
-        yield tuple([y for a, y in world if a == arm] for arm in (TREATMENT, CONTROL))
-
-
-def fixed(requests):
-    return [[(r.arm, r.y)] for r in requests]
-
-
-def holds(region, effects, slack=1e-9):
-    """No completion lies outside; an end without a limit holds all."""
-    low = -math.inf if region.lower is None else region.lower
-    high = math.inf if region.upper is None else region.upper
-    return all(low - slack <= e <= high + slack for e in effects)
-
-
-def ends(region):
-    return region.lower, region.upper
 
 
 @settings(max_examples=40, deadline=None)

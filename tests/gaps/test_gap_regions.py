@@ -10,14 +10,20 @@ from small_worlds import (
     CONTROL,
     TREATMENT,
     UNKNOWN,
+    VALUES,
     Lost,
     Request,
     definition,
     effects_of,
+    ends,
     estimate_of,
+    fixed,
+    holds,
+    labelled,
     level_of,
     measure,
     opened,
+    worlds,
 )
 
 from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW
@@ -26,36 +32,6 @@ from dagster_pipeline.gaps.regions import COHORT_INCOMPLETE, NO_UPPER_LIMIT, NOT
 
 SHARE, MEAN, MEDIAN, RATIO = "hire_rate_7d", "quotes_per_request", "ttfq_median", "refund_rate"
 ARMS = (CONTROL, TREATMENT)
-VALUES = {SHARE: (0.0, 1.0), MEAN: (0.0, 1.0, 4.0), MEDIAN: (30.0, 60.0, 90.0, math.inf)}
-
-
-def labelled(name):
-    """Two to four requests per arm."""
-    values = st.lists(st.sampled_from(VALUES[name]), min_size=2, max_size=4)
-    return st.tuples(values, values).map(
-        lambda pair: [Request(a, y) for a, ys in zip(ARMS, pair, strict=True) for y in ys]
-    )
-
-
-def worlds(*choices):
-    """Every complete world: one of its (arm, value) choices for each request."""
-    for world in itertools.product(*choices):
-        yield tuple([y for a, y in world if a == arm] for arm in (TREATMENT, CONTROL))
-
-
-def fixed(requests):
-    return [[(r.arm, r.y)] for r in requests]
-
-
-def holds(region, effects, slack=1e-9):
-    """No completion lies outside; an end without a limit holds all."""
-    low = -math.inf if region.lower is None else region.lower
-    high = math.inf if region.upper is None else region.upper
-    return all(low - slack <= e <= high + slack for e in effects)
-
-
-def ends(region):
-    return region.lower, region.upper
 
 
 # --- missing arms ------------------------------------------------------------------------------

@@ -114,6 +114,8 @@ def _touches(kind: str, source: str, column: str | None, metric: MetricDefinitio
     sources = {name.partition(".")[0] for name in needs if name != "quote_events.event_at"}
     if kind in _LABELS:
         return True
+    if (kind, source) == ("sampled_logging", "quote_events"):
+        return "quote_events.event_at" in needs
     if kind in _ROWS:
         return source == "requests" or source in sources
     touches = _OF_KIND.get(kind)

@@ -253,9 +253,13 @@ class GapRegions:
 
     def _sampled_logging(self, q: Question) -> Opened:
         """Counts are weighted by the declared rate; what needs the first of a request's rows needs every one of them."""
-        if q.residual:
-            return Opened(q.estimate.value, Region(None, None, reason=SAMPLED))
-        return self._nothing(q)
+        is_weighted = q.source != "quote_events" and q.metric.kind in (MetricKind.MEAN, MetricKind.RATIO)
+        # A pro's later quotes are looked for in the quotes alone.
+        is_of_pros = metric_definitions()[q.metric.name].unit == "pro" and q.source == "quotes"
+        is_whole = q.share is not None and not q.residual and not is_of_pros
+        if is_weighted or is_whole:
+            return self._nothing(q)
+        return Opened(q.estimate.value, Region(None, None, reason=SAMPLED))
 
     def _timestamp_disorder(self, q: Question) -> Opened:
         """Quotes that stay before their request may have been the first; a hire before it may be no hire in time."""

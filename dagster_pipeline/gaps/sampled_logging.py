@@ -37,7 +37,7 @@ def found_sampled_logging(
         yield from _of_log(experiment, rates, held, measurements)
         for source, declared in experiment.sampling.items():
             if source != LOG and _is_sampled(declared):
-                yield _declared_alone(experiment, source, declared)
+                yield _declared_alone(experiment, source, declared, measurements)
 
 
 def _pairs_by_experiment(measurements: Measurements) -> dict[str, dict[str, tuple[int, int]]]:
@@ -58,7 +58,7 @@ def _of_log(
     compared = {arm: pair for arm, pair in pairs.items() if pair[0] and arm != UNKNOWN}
     if not compared:
         if experiment and _is_sampled(rates):
-            yield _declared_alone(experiment, LOG, rates)
+            yield _declared_alone(experiment, LOG, rates, measurements)
         return
     if not (_is_sampled(rates) or undersampled_arms(compared)):
         return
@@ -102,11 +102,22 @@ def _p_words(p: float) -> str:
     return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
 
 
-def _declared_alone(experiment: Experiment, source: str, rates: Mapping[str, float]) -> FoundGap:
-    """A source of which only the declaration is known: rows that were never logged can't be counted."""
+def _declared_alone(
+    experiment: Experiment, source: str, rates: Mapping[str, float], measurements: Measurements
+) -> FoundGap:
+    """A source of which only the declaration is known: rows that were never logged can't be counted.
+
+    Weights repair counts. What needs the first of a request's rows is repaired (residual 0) for quotes whose event log has
+    them all, and left open (residual None) else.
+    """
     said = ", ".join(f"{arm} {rates.get(arm, 1.0):.1%}" for arm in experiment.split)
     note = f"{source} is declared a sample: {said}"
-    return FoundGap(KIND, experiment.id, source, None, None, None, None, None, note=note)
+    fact = measurements.sources.get(source)
+    log = measurements.sources.get(LOG)
+    has_log = log is not None and log.rows_kept > 0 and not _is_sampled(experiment.sampling.get(LOG, {}))
+    left = 0 if source == "quotes" and has_log else None
+    total = fact.rows_total if fact else None
+    return FoundGap(KIND, experiment.id, source, None, None, total, None, left, note=note)
 
 
 def _is_sampled(rates: Mapping[str, float]) -> bool:

@@ -145,9 +145,16 @@ def test_a_second_arm_moves_nothing_and_a_sample_only_what_needs_every_row():
     requests = [Request(a, float(y)) for a in ARMS for y in range(3)]
     measured = measure({MEAN: requests})
     assert ends(opened(measured, MEAN, "multiple_exposures", "assignments", residual=0).region) == (0.0, 0.0)
-    assert ends(opened(measured, MEAN, "sampled_logging", "quote_events", residual=0).region) == (0.0, 0.0)
+    whole = opened(measured, MEAN, "sampled_logging", "quote_events", residual=0, share=0.0).region
+    assert ends(whole) == (0.0, 0.0)
     left = opened(measured, MEAN, "sampled_logging", "quote_events", residual=9).region
     assert (ends(left), left.reason) == ((None, None), SAMPLED)
+    assert ends(opened(measured, MEAN, "sampled_logging", "quotes").region) == (0.0, 0.0), (
+        "counts are weighted"
+    )
+    shares = measure({SOON: [Request(a, float(y % 2)) for a in ARMS for y in range(4)]})
+    assert ends(opened(shares, SOON, "sampled_logging", "quotes", share=0.0).region) == (0.0, 0.0)
+    assert ends(opened(shares, SOON, "sampled_logging", "quotes").region) == (None, None)
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,6 +5,7 @@ One function per gap kind, found by name; a new kind adds one here only when its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -254,9 +255,10 @@ class GapRegions:
     def _sampled_logging(self, q: Question) -> Opened:
         """Counts are weighted by the declared rate; what needs the first of a request's rows needs every one of them."""
         is_weighted = q.source != "quote_events" and q.metric.kind in (MetricKind.MEAN, MetricKind.RATIO)
-        # A pro's later quotes are looked for in the quotes alone.
-        is_of_pros = metric_definitions()[q.metric.name].unit == "pro" and q.source == "quotes"
-        is_whole = q.share is not None and not q.residual and not is_of_pros
+        definition = metric_definitions()[q.metric.name]
+        # A pro's later quotes, and whether there is any quote at all, are looked for in the quotes alone.
+        needs_rows = definition.unit == "pro" or re.search(r"\bn_quotes\b", definition.y) is not None
+        is_whole = q.share is not None and not q.residual and not (q.source == "quotes" and needs_rows)
         if is_weighted or is_whole:
             return self._nothing(q)
         return Opened(q.estimate.value, Region(None, None, reason=SAMPLED))

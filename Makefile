@@ -46,7 +46,7 @@ demo: setup ## Build the sample world, run the whole line on it, print the regis
 test: setup ## Run every test (pick some: make test ARGS="tests/gate -x")
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-test-matrix: setup ## Break every mapped column and source in every way, and run more clean seeds (half an hour)
+test-matrix: setup ## Break every mapped column and source in every way, and run more clean seeds (most of an hour)
 	@$(BIN)/python -m pytest -m matrix tests/worlds tests/pipeline -n auto --dist loadfile $(ARGS)
 
 lint: setup ## Check style, formatting and types

@@ -1,7 +1,7 @@
 """The full matrix through the whole line: each column and each source broken in every way, one at a time.
 
 Whatever is broken, the run ends with every file of DESIGN.md §7 valid against its schema, the right gap, and no traceback
-(`run_line` holds each run to it). Half an hour: make test-matrix.
+(`run_line` holds each run to it). Most of an hour: make test-matrix.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def assess(config: PlumblineConfig, mapping: WarehouseMapping, measurements: Mea
     shown = found_dashboards(
         measurements, {e.experiment: e.levels for e in experiments}, config.as_of, _freshness(config)
     )
-    remarks = remarks_on(mapping, measurements)
+    remarks = remarks_on(measurements)
     return RunAssessment(
         gaps=tuple(_gap(config, gap, desks, mapping, remarks) for gap in (*found, *shown)),
         experiments=experiments,

@@ -13,7 +13,6 @@ from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.partitions import found_partitions
 from dagster_pipeline.gaps.ratio import found_mismatches
 from dagster_pipeline.gaps.sampled_logging import found_sampled_logging
-from dagster_pipeline.transform.mapping import WarehouseMapping
 
 
 def detected_gaps(config: PlumblineConfig, measurements: Measurements) -> tuple[FoundGap, ...]:
@@ -31,19 +30,13 @@ def _found(config: PlumblineConfig, measurements: Measurements) -> Iterator[Foun
     yield from found_imbalance(measurements, experiments)
 
 
-def remarks_on(
-    mapping: WarehouseMapping, measurements: Measurements
-) -> Mapping[tuple[str, str, str | None], str]:
-    """What else there is to say of a gap, by kind, source and column: a jump on a date, a format read two ways."""
-    remarks: dict[tuple[str, str, str | None], str] = {
-        (f.kind, f.source, f.column): _sentence(f.note)
-        for f in mapping.findings
-        if f.kind == "invalid_values"
+def remarks_on(measurements: Measurements) -> Mapping[tuple[str, str, str | None], str]:
+    """What else there is to say of a gap, by kind, source and column: a null share that jumps on a date."""
+    return {
+        (kind, source, column): _sentence(jump_words(jump))
+        for (source, column), jump in null_jumps(measurements).items()
+        for kind in ("missing_values", "missing_variant")
     }
-    for (source, column), jump in null_jumps(measurements).items():
-        for kind in ("missing_values", "missing_variant"):
-            remarks[kind, source, column] = _sentence(jump_words(jump))
-    return remarks
 
 
 def _sentence(note: str) -> str:

@@ -131,6 +131,8 @@ class Question:
             self.column,
             self.residual,
             tuple(self.units.items()),
+            tuple(self.by_variant.items()),
+            self.share,
             self.about_arms,
         )
         return (*place, self.metric, self.treatment, self.estimate)

@@ -19,7 +19,7 @@ from dagster_pipeline.gaps.pros import ProOpening, pro_opening, pro_region
 from dagster_pipeline.statistics.bounds.open_units import share_ends
 from dagster_pipeline.statistics.evidence import Moments
 from dagster_pipeline.transform.dbt_runner import DbtProjectRunner, vars_argument
-from tests.worlds.compiled_line import warehouse
+from benchmarks.compiled_line import warehouse
 
 START = datetime(2026, 10, 1)  # noqa: DTZ001
 LAST_DAY, HORIZON = 40, 7.0  # the clock stands at LAST_DAY; times are days after START

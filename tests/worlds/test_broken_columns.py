@@ -11,7 +11,7 @@ import pytest
 
 from dagster_pipeline.gaps.model import Gap
 from tests.worlds.breaks import ADDRESSES, COLUMN_BREAKS, COLUMNS, PLAIN, ColumnBreak, select_list
-from tests.worlds.compiled_line import compiled_run, shown
+from benchmarks.compiled_line import compiled_run, shown
 
 WIDEST = max(map(len, COLUMNS.values()))
 

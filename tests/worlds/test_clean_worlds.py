@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dagster_pipeline.demo.world import WorldSpec
-from tests.worlds.compiled_line import compiled_run, shown
+from benchmarks.compiled_line import compiled_run, shown
 
 SEEDS = range(50)
 IN_EVERY_RUN = 5

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dagster_pipeline.demo.spec import TIME_COLUMNS, WorldSpec
 from dagster_pipeline.gaps.measurements import Measurements
-from tests.worlds.compiled_line import CompiledRun, config_of, run_relations, warehouse
+from benchmarks.compiled_line import CompiledRun, config_of, run_relations, warehouse
 
 Rows = list[tuple[str | None, ...]]
 Tables = dict[str, Rows]

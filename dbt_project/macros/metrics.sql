@@ -111,6 +111,18 @@
   {%- else -%} '{{ column }}=' || coalesce({{ column }}, '(none)') {%- endif -%}
 {% endmacro %}
 
+{# One scan for the cohort and each of its segments: the whole first, then every segment column by its values. #}
+{% macro by_segment_sets(columns, segments) %}
+  {%- set whole = columns | join(', ') -%}
+  grouping sets (({{ whole }}){% for s in segments %}, ({{ s }}, {{ whole }}){% endfor %})
+{%- endmacro %}
+
+{# The segment of a row of such a scan; null for the whole. #}
+{% macro segment_of_set(segments) %}
+  {%- if not segments -%} {{ typed_null('text') }}
+  {%- else -%} case{% for s in segments %} when grouping({{ s }}) = 0 then {{ segment_of(s) }}{% endfor %} end {%- endif -%}
+{% endmacro %}
+
 {% macro is_clustered() %}
   {{ return(experiments_mapping() | rejectattr('unit', 'equalto', 'request') | list | length > 0) }}
 {% endmacro %}

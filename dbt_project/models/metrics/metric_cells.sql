@@ -1,16 +1,17 @@
 {#- Histograms for regions and intervals: requests grouped by what is known of their value, edges outward. Three bases:
     `observed` holds mature requests at their value, `joint` every request between the least and the most its open gaps
-    allow, `late_assignment` the mature ones with those assigned too late as the unknown ones. Means and ratios only among the requests without a variant, where the largest must be found; an arm's sums
-    are in metric_statistics. -#}
+    allow, `late_assignment` the mature ones with those assigned too late as the unknown ones. Means and ratios only among the
+    requests without a variant, where the largest must be found; an arm's sums are in metric_statistics. The cohort and its
+    segments are counted in one scan. -#}
 {%- set relation = ref('experiment_requests') -%}
 {%- set named = {} -%}
 {%- for r in readings() %}{% do named.update({r.name: r}) %}{% endfor -%}
 {%- set passes = [] -%}
-{%- for basis in ['observed', 'joint'] %}{% for segment in segment_passes(true) %}{% for m in metrics_mapping() -%}
-{%- do passes.append({'basis': basis, 'segment': segment, 'metric': m}) -%}
-{%- endfor %}{% endfor %}{% endfor -%}
+{%- for basis in ['observed', 'joint'] %}{% for m in metrics_mapping() -%}
+{%- do passes.append({'basis': basis, 'segments': segments_mapping(), 'metric': m}) -%}
+{%- endfor %}{% endfor -%}
 {%- for m in metrics_mapping() if m.kind != 'share' -%}
-{%- do passes.append({'basis': 'late_assignment', 'segment': none, 'metric': m}) -%}
+{%- do passes.append({'basis': 'late_assignment', 'segments': [], 'metric': m}) -%}
 {%- endfor -%}
 with final as (
     {%- for p in passes %}{% set m = p.metric %}
@@ -22,7 +23,7 @@ with final as (
     select
         experiment_id,
         {{ text_literal(p.basis) }} as basis,
-        segment,
+        {{ segment_of_set(p.segments) }} as segment,
         {{ text_literal(m.name) }} as metric,
         variant,
         min(low) as low,
@@ -31,13 +32,13 @@ with final as (
         cast(count(*) as {{ sql_type('bigint') }}) as n_requests
     from (
         select
-            experiment_id, segment, variant, low, high, d,
+            experiment_id, {% for s in p.segments %}{{ s }}, {% endfor %}variant, low, high, d,
             case when low = high then {{ bin_of('nullif(low, ' ~ infinite() ~ ')') }} else -2 - {{ bin_of('low') }} end as bin,
             case when low <> high then {{ bin_of('nullif(high, ' ~ infinite() ~ ')') }} end as high_bin
         from (
             select
                 experiment_id,
-                {{ segment_of(p.segment) }} as segment,
+                {% for s in p.segments %}{{ s }}, {% endfor %}
                 {{ variant }} as variant,
                 {% if m.kind == 'quantile' -%}
                 {# Here the least seconds come with the most quotes: low and high change sides. -#}
@@ -57,7 +58,7 @@ with final as (
                 {%- if m.kind in ('mean', 'ratio') %} and {{ variant }} = 'unknown'{% endif %}
         ) as outcomes
     ) as binned
-    group by experiment_id, segment, variant, bin, high_bin, d
+    group by {{ by_segment_sets(['experiment_id', 'variant', 'bin', 'high_bin', 'd'], p.segments) }}
     {%- if not loop.last %} union all {% endif %}
     {%- else %}
     select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as basis, {{ typed_null('text') }} as segment, {{ typed_null('text') }} as metric,

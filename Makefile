@@ -26,7 +26,7 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.venv-uv/cache-pip
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-matrix lint format serve clean
+.PHONY: help setup demo test test-matrix coverage mutation lint format serve clean
 
 help: ## List the targets
 	@echo "Plumbline: make <target>"
@@ -49,6 +49,14 @@ test: setup ## Run every test (pick some: make test ARGS="tests/gate -x")
 test-matrix: setup ## Break every mapped column and source in every way, and run more clean seeds (most of an hour)
 	@$(BIN)/python -m pytest -m matrix tests/worlds tests/pipeline -n auto --dist loadfile $(ARGS)
 
+coverage: setup ## Hold the lines and branches of the statistics that their tests run to 98%
+	@$(BIN)/python -m pytest --cov=dagster_pipeline.statistics --cov-branch --cov-report=term-missing:skip-covered \
+		--cov-fail-under=98 tests/statistics tests/criteria $(ARGS)
+
+mutation: setup ## Break bounds, direction and severity in every small way: the tests must notice 90% (half an hour)
+	@$(BIN)/mutmut run --max-children 1 $(ARGS)
+	@$(BIN)/python -m benchmarks.mutation_score
+
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -62,7 +70,7 @@ serve: setup ## Open the Dagster UI on this machine only
 	@$(BIN)/plumbline serve
 
 clean: ## Remove the environments, caches and everything a run has left behind here
-	@rm -rf .venv .venv-uv .plumbline out demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-uv .plumbline out demo .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants .coverage
 	@rm -rf dbt_project/target dbt_project/logs
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

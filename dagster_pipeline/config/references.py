@@ -57,7 +57,7 @@ def _format_findings(spec: SourceSpec, source: dict[str, Any], at: KeyPath) -> I
 
 
 def experiment_findings(experiments: list[Any]) -> Iterator[Finding]:
-    """Ids given twice and sampled sources that are not known."""
+    """Ids given twice, sampled sources and touched columns that are not known."""
     first: dict[str, int] = {}
     for index, experiment in enumerate(experiments):
         if not isinstance(experiment, dict):
@@ -71,6 +71,16 @@ def experiment_findings(experiments: list[Any]) -> Iterator[Finding]:
             if source not in source_specs():
                 allowed = choices(source, list(source_specs()))
                 yield ("experiments", index, "sampling", source), f"unknown source{allowed}"
+        touched = experiment.get("touched")
+        if isinstance(touched, dict):
+            yield from _touched_findings(touched, ("experiments", index, "touched"))
+
+
+def _touched_findings(touched: dict[str, Any], at: KeyPath) -> Iterator[Finding]:
+    attributes = [column.name for column in source_specs()["requests"].of_role("attribute")]
+    for name in touched:
+        if name not in attributes:
+            yield (*at, name), f"must be a column of requests{choices(name, attributes)}"
 
 
 def brief_findings(brief: dict[str, Any], at: KeyPath, experiments: list[Any]) -> Iterator[Finding]:

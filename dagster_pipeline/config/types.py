@@ -124,7 +124,8 @@ class Experiment(_Frozen):
     """A randomised experiment: its unit, its arms with their design shares, its window.
 
     ``sampling`` holds the known logging rates, source → arm → share logged. Arms are trimmed and lower-cased.
-    ``looks`` says whether its results are looked at once, after the window, or daily as they come in.
+    ``looks`` says whether its results are looked at once, after the window, or daily as they come in. ``touched``
+    names the requests its launch could reach at all, column of requests → values; the others are left as they were.
     """
 
     id: Identifier
@@ -134,6 +135,7 @@ class Experiment(_Frozen):
     window: Window | None = None
     sampling: dict[str, dict[Arm, Rate]] = Field(default_factory=dict)
     looks: LooksName | None = None
+    touched: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
     _written_arms: tuple[str, ...] = PrivateAttr(())
 
     @property
@@ -163,6 +165,20 @@ class Experiment(_Frozen):
     def treatments(self) -> tuple[str, ...]:
         """The arms that are not the control, in the order of the split."""
         return tuple(arm for arm in self.split if arm != self.control)
+
+    @field_validator("touched")
+    @classmethod
+    def _touched_values(cls, touched: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for column, values in touched.items():
+            if not values:
+                raise Refusal("names no value: a launch that touches nothing has no effect", at=(column,))
+        return touched
+
+    @model_validator(mode="after")
+    def _touched_in_a_window(self) -> Experiment:
+        if self.touched and self.window is None:
+            raise Refusal("needs a window: it is compared before and after its start", at=("touched",))
+        return self
 
     @field_validator("split", mode="before")
     @classmethod

@@ -37,7 +37,9 @@ __all__ = [
 class Faults:
     """What to break, by share of the table's rows; by "table" or "table.column". Empty = clean.
 
-    ``missing_quote_variant``: quotes without variant, including those of the requests below.
+    ``missing_quote_variant``: quotes without variant, including those of the requests below;
+    ``variant_lost_by_request``: not one by one, but whole requests' quotes and quote events, as where one version of a
+    client does not send it.
     ``missing_assignment``: cohort requests whose variant stays unknown: no assignment, no variant on any
     quote or quote event. ``recovered_assignment``: those without assignment whose quotes still carry it.
     ``orphans``: requests are removed until that share of the table's rows has lost its parent (every other
@@ -57,6 +59,7 @@ class Faults:
     """
 
     missing_quote_variant: float = 0.0
+    variant_lost_by_request: bool = False
     missing_assignment: float = 0.0
     recovered_assignment: float = 0.0
     nulls: Mapping[str, float] = field(default_factory=dict)
@@ -156,7 +159,10 @@ def _change_values(ledger: Ledger, faults: Faults) -> None:
     if faults.stale_dashboard:
         drifts.age_dashboards(ledger, faults.stale_dashboard)
     if faults.missing_quote_variant or faults.missing_assignment:
-        values.blank_quote_variants(ledger, faults.missing_quote_variant)
+        lose = (
+            values.blank_requests_variants if faults.variant_lost_by_request else values.blank_quote_variants
+        )
+        lose(ledger, faults.missing_quote_variant)
 
 
 def _change_times(ledger: Ledger, faults: Faults) -> None:

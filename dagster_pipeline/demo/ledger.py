@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from dagster_pipeline.demo.marketplace import IntArray
 from dagster_pipeline.demo.spec import TABLES, TIME_COLUMNS, WorldSpec, microseconds
 from dagster_pipeline.demo.tables import BOOKKEEPING, quoted
 from dagster_pipeline.errors import PlumblineError
@@ -144,3 +145,10 @@ class Ledger:
 def time_of(table: str) -> str:
     """The quoted column that dates the table's rows."""
     return quoted(TIME_COLUMNS[table])
+
+
+def fill(rng: np.random.Generator, row_ids: IntArray, sizes: IntArray, target: int) -> IntArray:
+    """Random rows whose sizes add up to the target, or as near below it as the draw comes."""
+    order = rng.permutation(len(row_ids))
+    taken = np.cumsum(sizes[order]) <= target
+    return row_ids[order][taken]

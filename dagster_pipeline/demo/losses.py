@@ -7,9 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-import numpy as np
-
-from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, literal, time_of
+from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, fill, literal, time_of
 from dagster_pipeline.demo.marketplace import IntArray
 
 
@@ -47,7 +45,7 @@ def remove_parents(ledger: Ledger, table: str, share: float, keep_assignment: bo
         "group by requests.row_id order by requests.row_id"
     )
     target = round(share * ledger.size(table))
-    ledger.choose(_fill(ledger.stream(f"orphans.{table}"), found["row_id"], found["children"], target))
+    ledger.choose(fill(ledger.stream(f"orphans.{table}"), found["row_id"], found["children"], target))
     ledger.con.execute(
         "create or replace temp table removed as "
         "select request_id from requests inner join picked using (row_id)"
@@ -86,7 +84,7 @@ def lose_assignments(ledger: Ledger, share: float, recoverable: bool) -> None:
         return
     found = _assigned_units(ledger, quoted_only=recoverable)
     ledger.choose(
-        _fill(ledger.stream(f"assignments.{recoverable}"), found["row_id"], found["requests"], target)
+        fill(ledger.stream(f"assignments.{recoverable}"), found["row_id"], found["requests"], target)
     )
     ledger.con.execute(
         "create or replace temp table unassigned as select requests.request_id from requests "
@@ -140,13 +138,6 @@ def sample_events(ledger: Ledger, share: float, arm: str) -> None:
     ledger.pick("quote_events", count, "sampled_logging", of_arm)
     ledger.con.execute("delete from quote_events where row_id in (select row_id from picked)")
     ledger.add("sampled_logging.quote_events", count)
-
-
-def _fill(rng: np.random.Generator, row_ids: IntArray, sizes: IntArray, target: int) -> IntArray:
-    """Random rows whose sizes add up to the target, or as near below it as the draw comes."""
-    order = rng.permutation(len(row_ids))
-    taken = np.cumsum(sizes[order]) <= target
-    return row_ids[order][taken]
 
 
 def _drop_dependants(ledger: Ledger) -> None:

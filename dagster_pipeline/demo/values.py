@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, literal, time_of, timestamp
+from dagster_pipeline.demo.ledger import CHILDREN_OF_REQUESTS, Ledger, fill, literal, time_of, timestamp
 from dagster_pipeline.errors import PlumblineError
 
 _NEGATIVE = {"price": "-abs(price) - 1", "amount": "-abs(amount) - 1"}
@@ -91,15 +91,40 @@ def _unlog(ledger: Ledger, count: int, purpose: str) -> None:
 
 def blank_quote_variants(ledger: Ledger, share: float) -> None:
     """Makes the variant null on quotes until ``share`` of all rows have none."""
-    already = ledger.size("quotes", "variant is null")
-    count = round(share * ledger.size("quotes")) - already if share else 0
+    count = _variants_to_lose(ledger, share)
+    ledger.pick("quotes", count, "missing_quote_variant", "variant is not null")
+    ledger.update("quotes", "variant = null", "missing_variant")
+    ledger.add("missing_variant.quotes.variant", ledger.size("quotes", "variant is null"))
+
+
+def blank_requests_variants(ledger: Ledger, share: float) -> None:
+    """Makes the variant null on all quotes and quote events of requests, until ``share`` of all quotes have none."""
+    count = _variants_to_lose(ledger, share)
+    found = ledger.arrays(
+        "select requests.row_id, count(*) as quotes from requests inner join quotes using (request_id) "
+        "where quotes.variant is not null group by 1 order by 1"
+    )
+    ledger.choose(fill(ledger.stream("variant_lost_by_request"), found["row_id"], found["quotes"], count))
+    chosen = "request_id in (select request_id from requests inner join picked using (row_id))"
+    ledger.add(
+        "missing_values.quote_events.variant",
+        ledger.size("quote_events", f"variant is not null and {chosen}"),
+    )
+    for table in ("quotes", "quote_events"):
+        ledger.con.execute(
+            f"update {table} set variant = null, fault = coalesce(fault, 'missing_variant') where {chosen}"
+        )
+    ledger.add("missing_variant.quotes.variant", ledger.size("quotes", "variant is null"))
+
+
+def _variants_to_lose(ledger: Ledger, share: float) -> int:
+    """Quotes that must still lose their variant for ``share`` of them all to have none."""
+    count = round(share * ledger.size("quotes")) - ledger.size("quotes", "variant is null") if share else 0
     if count < 0:
         raise PlumblineError(
             f"missing_quote_variant {share} of the demo world is less than missing_assignment takes away."
         )
-    ledger.pick("quotes", count, "missing_quote_variant", "variant is not null")
-    ledger.update("quotes", "variant = null", "missing_variant")
-    ledger.add("missing_variant.quotes.variant", count + already)
+    return count
 
 
 def spoil_values(ledger: Ledger, address: str, share: float) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.config.types import Brief, Experiment, PlumblineConfig, SeverityPolicy
@@ -13,7 +14,8 @@ from dagster_pipeline.criteria.delta_star import Flip
 from dagster_pipeline.criteria.segments import passing_segments
 from dagster_pipeline.criteria.severity import Assessment as Grade
 from dagster_pipeline.criteria.severity import Stakes, severity, severity_without_brief
-from dagster_pipeline.criteria.vocabulary import Outcome
+from dagster_pipeline.criteria.vocabulary import Outcome, Severity
+from dagster_pipeline.gaps.contingencies import Contingency, contingencies
 from dagster_pipeline.gaps.dashboards import found_dashboards
 from dagster_pipeline.gaps.demands import Demand, demands_of
 from dagster_pipeline.gaps.detected import detected_gaps, remarks_on
@@ -32,7 +34,7 @@ from dagster_pipeline.gaps.impacts import ImpactScale, Weighed
 from dagster_pipeline.gaps.kinds import gap_kinds, touched_metrics
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.model import Gap, GapStatus
-from dagster_pipeline.gaps.opened import UnknownRows, can_count
+from dagster_pipeline.gaps.opened import UnknownRows, can_count, counted_in, rows_told
 from dagster_pipeline.gaps.pros import names_its_pros
 from dagster_pipeline.gaps.regions import (
     COHORT_INCOMPLETE,
@@ -42,6 +44,9 @@ from dagster_pipeline.gaps.regions import (
     lost_units,
     units_gone,
 )
+from dagster_pipeline.gaps.scenarios import ScenarioRow, scenario_rows
+from dagster_pipeline.gaps.stand_ins import Ground
+from dagster_pipeline.gaps.unjoined import before_the_join, unjoined_sentence
 from dagster_pipeline.statistics.evidence import Estimate, Metric, Region
 from dagster_pipeline.transform.mapping import EVERYONE, WarehouseMapping
 
@@ -63,6 +68,8 @@ class ExperimentAssessment:
     demands: tuple[Demand, ...]
     segments: tuple[str, ...]
     passing_segments: tuple[str, ...]
+    scenarios: tuple[ScenarioRow, ...] = ()
+    contingencies: tuple[Contingency, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,9 +123,10 @@ class _Desk:
         self._confidence = self.brief.confidence if self.brief else DEFAULT_CONFIDENCE
         self._reader = EvidenceReader(measurements, self.design)
         regions = GapRegions(self._reader, self.design, self._confidence)
-        own = [gap for gap in found if gap.experiment in (None, self.design.id)]
+        self._thresholds = config.thresholds
+        self._own = [gap for gap in found if gap.experiment in (None, self.design.id)]
         self._calculator = EffectCalculator(
-            self._reader, self.design, self._confidence, self._opened(own, regions)
+            self._reader, self.design, self._confidence, self._opened(self._own, regions)
         )
         self.effects = tuple(every_effect(self._calculator, self._available.values(), [None]))
         self.demands = demands_of(self.brief, self._calculator, self._available) if self.brief else ()
@@ -128,7 +136,14 @@ class _Desk:
         """The gap's impacts here; none where it is about another experiment."""
         if gap.experiment not in (None, self.design.id):
             return Weighed((), ())
-        return self._scale.weigh(_place(gap), self._touched(gap, metrics), self.design.treatments)
+        return self._scale.weigh(self._place(gap), self._touched(gap, metrics), self.design.treatments)
+
+    def unjoined_words(self, gap: FoundGap, now: Severity) -> str | None:
+        """What severity the join saved a gap of missing variants from, in a sentence."""
+        if gap.kind != "missing_variant" or gap.experiment != self.design.id or self.brief is None:
+            return None
+        before = before_the_join(self._reader, self.brief, self.demands, self._confidence)
+        return unjoined_sentence(before, now) if before else None
 
     def assessment(self) -> ExperimentAssessment:
         """Levels, effects and demands, overall and by segment."""
@@ -148,7 +163,23 @@ class _Desk:
             demands=self.demands,
             segments=segments,
             passing_segments=self._passing(segments),
+            scenarios=scenario_rows(self.demands, self._calculator),
+            contingencies=self._contingencies(),
         )
+
+    def _contingencies(self) -> tuple[Contingency, ...]:
+        if self.experiment is None:
+            return ()
+        ground = Ground(
+            experiment=self.experiment,
+            design=self.design,
+            reader=self._reader,
+            confidence=self._confidence,
+            available=self._available,
+            rows=self._measurements.tables.get("contingency_sums"),
+            estimate_of=lambda *of: self._calculator.effect(*of).estimate,
+        )
+        return contingencies(ground, self._own, self.brief, self._thresholds)
 
     def _passing(self, segments: Sequence[str]) -> tuple[str, ...]:
         brief = self.brief
@@ -167,18 +198,21 @@ class _Desk:
 
     def _opened(self, gaps: Sequence[FoundGap], regions: GapRegions) -> OpenGaps:
         touching = {
-            d.name: [_place(g) for g in gaps if d in self._touched(g, [d])] for d in self._available.values()
+            d.name: [self._place(g) for g in gaps if d in self._touched(g, [d])]
+            for d in self._available.values()
         }
 
         def alone(metric: Metric, treatment: str, found: Estimate) -> Iterable[Region]:
             return (regions.open(p.asks(metric, treatment, found)).region for p in touching[metric.name])
 
+        strays = self._reader.strays
         keyless = [g for g in gaps if (g.source, g.column) == ("requests", "request_id")]
         return OpenGaps(
             unlimited=dict(self._unlimited(gaps)),
             lost_units=_lost_units(gaps, self.design),
             traceless=sum(g.rows_residual or 0 for g in keyless if g.kind == "missing_values"),
             unknown_rows={name: _unknown_rows(name, places) for name, places in touching.items()},
+            stray_rows={d.name: counted_in(d, strays) for d in self._available.values()} if strays else {},
             alone=alone,
         )
 
@@ -199,9 +233,16 @@ class _Desk:
         """Metrics whose joint region has no limit at all, and why."""
         for gap in gaps:
             for definition in self._touched(gap, self._available.values()):
-                reason = _no_limit(gap, definition)
+                reason = _no_limit(gap, self._place(gap), definition)
                 if reason:
                     yield definition.name, reason
+        for definition in self._available.values():
+            strays = counted_in(definition, self._reader.strays)
+            if not all(can_count(definition, rows.source, rows.told) for rows in strays):
+                yield definition.name, NO_UPPER_LIMIT
+
+    def _place(self, gap: FoundGap) -> Place:
+        return _place(gap, self._measurements.tables)
 
     def _cohort_is_cut(self) -> bool:
         """Whether requests stopped arriving before the window ended."""
@@ -229,7 +270,7 @@ def _available(mapping: WarehouseMapping, measurements: Measurements) -> dict[st
     return {d.name: d for d in mapping.metrics if not (without_pros and d.unit == "pro")}
 
 
-def _place(gap: FoundGap) -> Place:
+def _place(gap: FoundGap, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Place:
     return Place(
         gap.kind,
         gap.source,
@@ -239,6 +280,7 @@ def _place(gap: FoundGap) -> Place:
         gap.units,
         gap.by_variant,
         gap.experiment is not None,
+        rows_told(tables, gap.source) if gap.column == "request_id" else None,
     )
 
 
@@ -260,15 +302,15 @@ def _unknown_rows(metric: str, places: Iterable[Place]) -> tuple[UnknownRows, ..
     return tuple(rows for place in open_places if (rows := place.unknown_rows) is not None)
 
 
-def _no_limit(gap: FoundGap, definition: MetricDefinition) -> str | None:
+def _no_limit(gap: FoundGap, place: Place, definition: MetricDefinition) -> str | None:
     """Why the gap alone leaves the metric without a limit, None where it does not."""
     if gap.kind == "stale_source":
         if gap.source == "requests":
             return COHORT_INCOMPLETE
         return ROWS_MAY_FOLLOW if definition.kind in ("mean", "ratio") else None
     is_amount = (gap.source, gap.column) == ("hires", "amount")
-    rows = _place(gap).unknown_rows
-    is_lost_amount = rows is not None and rows.count > 0 and not can_count(definition, rows.source)
+    rows = place.unknown_rows
+    is_lost_amount = rows is not None and rows.count > 0 and not can_count(definition, rows.source, rows.told)
     return NO_UPPER_LIMIT if (gap.rows_residual and is_amount) or is_lost_amount else None
 
 
@@ -286,6 +328,7 @@ def _gap(
     weighed = [(desk, desk.weigh(gap, definitions)) for desk in desks]
     threshold = config.thresholds.value(kind.threshold, gap.source, gap.column) if kind.threshold else None
     grade = _grade(gap, weighed, threshold, mapping)
+    unjoined = [words for desk in desks if (words := desk.unjoined_words(gap, grade.severity))]
     return Gap(
         gap_id=gap_id(gap.kind, gap.experiment, gap.source, gap.column, gap.segment),
         kind=gap.kind,
@@ -296,7 +339,7 @@ def _gap(
         description=" ".join(filter(None, [_description(gap, kind.meaning), remark])),
         status=GapStatus.OPEN,
         severity=grade.severity,
-        severity_reason=grade.reason,
+        severity_reason=" ".join([grade.reason, *unjoined]),
         rows_total=gap.rows_total,
         rows_affected=gap.rows_affected,
         share_affected=gap.share_affected,

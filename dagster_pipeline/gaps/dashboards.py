@@ -13,6 +13,7 @@ from dagster_pipeline.config.metrics import metric_definitions
 from dagster_pipeline.gaps.effects import LevelOf
 from dagster_pipeline.gaps.found import FoundGap
 from dagster_pipeline.gaps.measurements import Measurements
+from dagster_pipeline.statistics.differential import differential
 from dagster_pipeline.statistics.levels import INFINITE
 
 TOLERANCE = 0.005  # relative: what a dashboard's own rounding of inputs may do
@@ -79,6 +80,7 @@ def found_dashboards(
     ]
     if not differing:
         return
+    off = _by_arm(differing, figures, rebuilt)
     uncompared = sum(f.rows for f in figures if (f.metric, f.variant) not in rebuilt)
     yield FoundGap(
         "stale_dashboard",
@@ -89,6 +91,8 @@ def found_dashboards(
         rows_total=sum(int(row["n_rows"]) for row in rows),
         rows_affected=sum(d.figure.rows for d in differing),
         rows_residual=0,
+        by_variant={arm: bad / shown for arm, (bad, shown) in off.items()},
+        differential=differential(off).differential,
         note="; ".join(
             [
                 *_shown(differing),
@@ -97,6 +101,22 @@ def found_dashboards(
             ]
         ),
     )
+
+
+def _by_arm(
+    differing: Sequence[_Difference],
+    figures: Sequence[_Figure],
+    rebuilt: Mapping[tuple[str, str], Sequence[float]],
+) -> dict[str, tuple[int, int]]:
+    """Arm → rows that differ, of rows that were compared."""
+    compared = [f for f in figures if (f.metric, f.variant) in rebuilt]
+    wrong = [d.figure for d in differing]
+    arms = dict.fromkeys(f.variant for f in compared)
+    return {arm: (_rows_of(wrong, arm), _rows_of(compared, arm)) for arm in arms}
+
+
+def _rows_of(figures: Sequence[_Figure], arm: str) -> int:
+    return sum(figure.rows for figure in figures if figure.variant == arm)
 
 
 def _figure(row: Mapping[str, Any]) -> _Figure:

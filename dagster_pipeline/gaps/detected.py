@@ -8,6 +8,7 @@ from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.gaps.drifts import found_drifts
 from dagster_pipeline.gaps.found import FoundGap, found_gaps
 from dagster_pipeline.gaps.imbalance import found_imbalance
+from dagster_pipeline.gaps.immature import with_immature_shares
 from dagster_pipeline.gaps.jumps import jump_words, null_jumps
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.partitions import found_partitions
@@ -22,7 +23,8 @@ def detected_gaps(config: PlumblineConfig, measurements: Measurements) -> tuple[
 
 def _found(config: PlumblineConfig, measurements: Measurements) -> Iterator[FoundGap]:
     experiments = config.experiments
-    yield from found_gaps(measurements.rows, {e.id: e.split for e in experiments})
+    counted = found_gaps(measurements.rows, {e.id: e.split for e in experiments})
+    yield from with_immature_shares(counted, measurements, experiments)
     yield from found_mismatches(measurements, experiments, config.as_of)
     yield from found_partitions(measurements, experiments)
     yield from found_sampled_logging(measurements, experiments)

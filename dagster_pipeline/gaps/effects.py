@@ -62,14 +62,16 @@ class OpenGaps:
     """What open gaps do to joint regions beyond the cells.
 
     ``unlimited`` is metric → why it has no limit, ``lost_units`` arm → units lost without a trace, ``traceless`` the
-    requests whose row has no id, ``unknown_rows`` metric → rows that may be any request's. ``alone`` gives the regions of
-    the single gaps: the joint region holds every one of them.
+    requests whose row has no id, ``unknown_rows`` metric → rows that may be any request's, ``stray_rows`` metric → those
+    that name a request never assigned. ``alone`` gives the regions of the single gaps that no evidence holds: the joint
+    region holds every one of them.
     """
 
     unlimited: Mapping[str, str] = field(default_factory=dict)
     lost_units: Mapping[str, int] = field(default_factory=dict)
     traceless: int = 0
     unknown_rows: Mapping[str, tuple[UnknownRows, ...]] = field(default_factory=dict)
+    stray_rows: Mapping[str, tuple[UnknownRows, ...]] = field(default_factory=dict)
     alone: Callable[[Metric, str, Estimate], Iterable[Region]] = _nothing_alone
 
 
@@ -145,13 +147,22 @@ class EffectCalculator:
         evidence = self._opened(metric, segment)
         if is_closed(evidence, self.reader.observed(metric, segment)):
             return None
-        return joint_region(evidence, treatment, self.confidence)
+        region = joint_region(evidence, treatment, self.confidence)
+        if metric.name not in self.opened.stray_rows:
+            return region  # nothing that names a request is without one
+        strays = self._opened(metric, segment, strays_are_lost=False)
+        return hull(region, [joint_region(strays, treatment, self.confidence)])
 
-    def _opened(self, metric: Metric, segment: str | None) -> MetricEvidence:
-        """All that is open at once; what can't be placed at all may all be in this segment."""
-        evidence = with_traceless(self.reader.joint(metric, segment), self.opened.traceless)
+    def _opened(self, metric: Metric, segment: str | None, *, strays_are_lost: bool = True) -> MetricEvidence:
+        """All that is open at once; what can't be placed at all may all be in this segment.
+
+        Rows of a request never assigned: that request was lost, or they belong to one that is there.
+        """
+        evidence = self.reader.joint(metric, segment, strays_are_lost=strays_are_lost)
+        evidence = with_traceless(evidence, self.opened.traceless)
         evidence = with_missing(evidence, self.opened.lost_units)
-        for rows in self.opened.unknown_rows.get(metric.name, ()):
+        strays = () if strays_are_lost else self.opened.stray_rows[metric.name]
+        for rows in (*self.opened.unknown_rows.get(metric.name, ()), *strays):
             evidence = with_unknown_rows(evidence, rows)
         return evidence
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.gaps.measurements import NO_CELLS, NO_MOMENTS, UNKNOWN, Cohort, Measurements
-from dagster_pipeline.gaps.opened import joined
+from dagster_pipeline.gaps.opened import UnknownRows, joined, stray_rows
 from dagster_pipeline.statistics.evidence import (
     ArmEvidence,
     Better,
@@ -22,6 +24,7 @@ from dagster_pipeline.statistics.evidence import (
 
 REPAIRED = "repaired"
 LATE = "late_assignment"
+FROM_QUOTES = "variant_from_quotes"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,16 @@ class EvidenceReader:
         """Segments the experiment's metrics are measured in."""
         return self._measurements.segments(self._design.id)
 
+    def rows(self, model: str) -> tuple[Mapping[str, Any], ...]:
+        """The experiment's rows of a small aggregate, none where it was not built."""
+        found = self._measurements.tables.get(model, ())
+        return tuple(row for row in found if row["experiment_id"] == self._design.id)
+
+    @property
+    def strays(self) -> tuple[UnknownRows, ...]:
+        """Rows that name a request which is nowhere and was never assigned."""
+        return stray_rows(self._measurements.tables, self._design.id)
+
     def moments(
         self, metric: str, variant: str, reading: str = REPAIRED, segment: str | None = None
     ) -> Moments:
@@ -107,27 +120,37 @@ class EvidenceReader:
         rest = self._observed_arm(metric, UNKNOWN, segment) if unlabelled else None
         return self._evidence(metric, arms, rest)
 
-    def joint(self, metric: Metric, segment: str | None = None) -> MetricEvidence:
+    def joint(
+        self, metric: Metric, segment: str | None = None, *, strays_are_lost: bool = True
+    ) -> MetricEvidence:
         """Every request of the full cohort, anywhere its open gaps allow, with the requests that were lost.
 
-        A lost request's segment is lost with it: each segment may hold all of them.
+        A lost request's segment is lost with it: each segment may hold all of them. ``strays_are_lost`` counts those
+        never assigned among them: their rows may as well be misspelt, or of a request outside the cohort.
         """
         arms = {arm: self._joint_arm(metric, arm, segment) for arm in self._design.split}
-        return self._evidence(metric, arms, self._joint_arm(metric, UNKNOWN, segment))
+        rest = self._joint_arm(metric, UNKNOWN, segment, with_lost=strays_are_lost)
+        return self._evidence(metric, arms, rest)
 
     def late(self, metric: Metric) -> MetricEvidence:
         """The mature requests with those assigned after their outcome as the only ones without an arm."""
         arms = {arm: self._late_arm(metric, arm) for arm in self._design.split}
         return self._evidence(metric, arms, self._late_arm(metric, UNKNOWN))
 
-    def with_lost(self, metric: Metric, source: str) -> MetricEvidence:
+    def from_quotes(self, metric: Metric) -> MetricEvidence:
+        """The mature requests of a share with the arm their quotes alone tell, as before any join."""
+        arms = {arm: self._share_from_quotes(metric, arm) for arm in self._design.split}
+        return self._evidence(metric, arms, self._share_from_quotes(metric, UNKNOWN))
+
+    def with_lost(self, metric: Metric, source: str, *, strays_are_lost: bool = True) -> MetricEvidence:
         """The repaired reading with the requests lost from one table's point of view added; requests without an arm left out."""
         arms = {
             arm: self._with_lost(self._observed_arm(metric, arm, None), metric, arm, source)
             for arm in self._design.split
         }
         nothing = ArmEvidence(NO_MOMENTS, NO_CELLS)
-        return self._evidence(metric, arms, self._with_lost(nothing, metric, UNKNOWN, source))
+        rest = self._with_lost(nothing, metric, UNKNOWN, source) if strays_are_lost else nothing
+        return self._evidence(metric, arms, rest)
 
     def _evidence(
         self, metric: Metric, arms: dict[str, ArmEvidence], rest: ArmEvidence | None
@@ -142,6 +165,10 @@ class EvidenceReader:
             cells = _one_cell(moments, moments)
         return ArmEvidence(moments, cells)
 
+    def _share_from_quotes(self, metric: Metric, variant: str) -> ArmEvidence:
+        moments = self.moments(metric.name, variant, FROM_QUOTES)
+        return ArmEvidence(moments, _successes_and_failures(moments))
+
     def _late_arm(self, metric: Metric, variant: str) -> ArmEvidence:
         moments = self.moments(metric.name, variant, LATE)
         if metric.kind is MetricKind.SHARE:
@@ -150,19 +177,18 @@ class EvidenceReader:
             return ArmEvidence(moments, _one_cell(moments, moments))
         return ArmEvidence(moments, self.cells(metric.name, variant, LATE))
 
-    def _joint_arm(self, metric: Metric, variant: str, segment: str | None) -> ArmEvidence:
+    def _joint_arm(
+        self, metric: Metric, variant: str, segment: str | None, *, with_lost: bool = True
+    ) -> ArmEvidence:
         cells = self.cells(metric.name, variant, "joint", segment)
         if variant != UNKNOWN and metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
             low = self.moments(metric.name, variant, "joint_low", segment)
             cells = _one_cell(low, self.moments(metric.name, variant, "joint_high", segment))
         arm = ArmEvidence(self.moments(metric.name, variant, REPAIRED, segment), cells)
-        return self._with_lost(arm, metric, variant, "any")
+        return self._with_lost(arm, metric, variant, "any") if with_lost else arm
 
     def _with_lost(self, arm: ArmEvidence, metric: Metric, variant: str, source: str) -> ArmEvidence:
-        lost = self.lost(metric.name, variant, source)
-        if metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
-            return replace(arm, cells=joined(arm.cells, lost))
-        return replace(arm, missing=arm.missing + lost.total)
+        return replace(arm, cells=joined(arm.cells, self.lost(metric.name, variant, source)))
 
     def _cohort(self, metric: str, variant: str, segment: str | None) -> Cohort:
         return Cohort(self._design.id, segment, metric, variant)

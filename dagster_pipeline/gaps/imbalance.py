@@ -13,7 +13,10 @@ from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.statistics.imbalance import Covariate, Imbalance, imbalance
 
 ALPHA = 0.001
-"""False-alarm rate of a whole run, split over experiments, covariates and treatments."""
+"""False-alarm rate of a whole run, split over experiments, covariates and treatments.
+
+pre_period_products keeps the histograms of an adjustment from 3 standard errors on: more than any p below this needs.
+"""
 
 _KIND = "pre_exposure_imbalance"
 _LABELS = {

@@ -69,6 +69,7 @@ class ImpactScale:
         region = opened.region
         # A distance in percentage points says nothing of a bias in per cent.
         negligible = min((_negligible(d) for d in demands if d.effect == metric.effect), default=0.0)
+        best = estimate.value if opened.adjusted is None else opened.adjusted
         bias_lower, bias_upper = bias_interval(opened.unmitigated, region.lower, region.upper)
         shares = [found.share for found in flips if found.share is not None]
         star = min(shares, default=None)
@@ -84,9 +85,7 @@ class ImpactScale:
             bias_lower=bias_lower,
             bias_upper=bias_upper,
             direction=direction(opened.unmitigated, region.lower, region.upper, metric.better, negligible),
-            expected_direction=expected_direction(
-                opened.unmitigated, estimate.value, metric.better, negligible
-            ),
+            expected_direction=expected_direction(opened.unmitigated, best, metric.better, negligible),
             flips_decision=any(found.flips for found in flips),
             delta_star=star,
             reason=region.reason,

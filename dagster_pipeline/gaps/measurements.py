@@ -105,12 +105,15 @@ _MODELS = {
 _JUDGED_HERE = (
     "assignment_days",
     "column_distributions",
+    "contingency_sums",
     "daily_nulls",
     "daily_rows",
     "dashboard_figures",
     "logged_pairs",
+    "pre_period_products",
     "pre_period_sums",
     "unit_joins",
+    "unplaced_rows",
 )
 """Aggregates whose verdict is a statistic's: read whole, a few rows each."""
 
@@ -139,7 +142,7 @@ def read_measurements(
         lost=_cells(
             rows(
                 "lost_request_cells",
-                "source_name, experiment_id, null, metric, variant, low, low, d, n_requests",
+                "source_name, experiment_id, null, metric, variant, low, high, d, n_requests",
             )
         ),
         rows=tuple(row for model in gap_models if model in built for row in _gap_rows(connection, model)),

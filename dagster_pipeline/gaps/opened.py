@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,22 +23,70 @@ _COUNTED = (MetricKind.MEAN, MetricKind.RATIO)
 
 
 @dataclass(frozen=True)
+class RowsTold:
+    """What rows of no known request would add to the one they belong to (unplaced_rows): how many of them, and how much.
+
+    ``amount`` is None where one of them has none.
+    """
+
+    refunded: int
+    perhaps_refunded: int
+    flagged: int
+    flags: int
+    amount: float | None
+
+
+@dataclass(frozen=True)
 class UnknownRows:
     """Rows of a source whose request is not known: any of them may be any request's.
 
     ``counted`` says that they count somewhere already and may belong elsewhere, so that they may also be taken away.
+    ``told`` is what is known of them all the same.
     """
 
     source: str
     count: int
     counted: bool = False
+    told: RowsTold | None = None
 
 
-def can_count(definition: MetricDefinition, source: str) -> bool:
-    """Whether what a row of the source adds to the metric is limited: an amount that is not known is not."""
+def can_count(definition: MetricDefinition, source: str, told: RowsTold | None = None) -> bool:
+    """Whether what the source's rows add to the metric is limited: an amount that is not known is not."""
     if definition.kind not in ("mean", "ratio"):
         return True
+    if told is not None and (source, definition.y, definition.d) == ("hires", "gmv", None):
+        return told.amount is not None
     return f"n_{source}" in (definition.y, definition.d)
+
+
+def rows_told(tables: Mapping[str, Sequence[Mapping[str, Any]]], source: str) -> RowsTold | None:
+    """What the warehouse measured of a source's rows without a request id."""
+    rows = tables.get("unplaced_rows", ())
+    found = (row for row in rows if row["source_name"] == source and row["experiment_id"] is None)
+    return next(map(_told, found), None)
+
+
+def stray_rows(tables: Mapping[str, Sequence[Mapping[str, Any]]], experiment: str) -> tuple[UnknownRows, ...]:
+    """Rows that name a request which is nowhere and was never assigned: misspelt, they may be any request's."""
+    rows = tables.get("unplaced_rows", ())
+    found = [row for row in rows if row["experiment_id"] == experiment and row["n_rows"]]
+    return tuple(UnknownRows(row["source_name"], row["n_rows"], told=_told(row)) for row in found)
+
+
+def counted_in(definition: MetricDefinition, rows: Sequence[UnknownRows]) -> tuple[UnknownRows, ...]:
+    """Those of the rows that the metric is computed from."""
+    sources = {name.partition(".")[0] for need in definition.needs for name in need.split("|")}
+    return tuple(found for found in rows if found.source in sources)
+
+
+def _told(found: Mapping[str, Any]) -> RowsTold:
+    return RowsTold(
+        refunded=found["n_refunded_hires"],
+        perhaps_refunded=found["n_hires_of_unknown_outcome"],
+        flagged=found["n_flagged_quotes"],
+        flags=found["n_spam_flags"],
+        amount=None if found["n_hires_of_unknown_amount"] else found["gmv"],
+    )
 
 
 def with_missing(evidence: MetricEvidence, missing: Mapping[str, int]) -> MetricEvidence:
@@ -91,9 +140,12 @@ def _with_rows(arm: ArmEvidence, metric: Metric, rows: UnknownRows) -> ArmEviden
 
 
 def _opened(cells: Cells, metric: Metric, rows: UnknownRows) -> Cells:
-    """Each row may give one request the event: of a share those without it, of a quantile the slowest ones at once."""
+    """Each row may give one request the event: of a share those that can't have it yet, of a quantile the slowest at once.
+
+    A request whose outcome is open already has nothing to gain from a row.
+    """
     if metric.kind is MetricKind.SHARE:
-        order, ends = np.argsort(cells.low, kind="stable"), (cells.low, np.ones_like(cells.high))
+        order, ends = np.argsort(cells.high, kind="stable"), (cells.low, np.ones_like(cells.high))
     else:
         order, ends = np.argsort(-cells.low, kind="stable"), (np.zeros_like(cells.low), cells.high)
     count = cells.count[order]
@@ -104,17 +156,39 @@ def _opened(cells: Cells, metric: Metric, rows: UnknownRows) -> Cells:
     return Cells(found.low[held], found.high[held], found.d[held], found.count[held])
 
 
+@dataclass(frozen=True)
+class _Added:
+    """Of the rows that may be an arm's: those with something for the numerator, how much that is, and those without."""
+
+    with_y: int
+    y: float
+    without_y: int
+
+
+def _added(rows: UnknownRows, definition: MetricDefinition) -> _Added:
+    told = rows.told
+    if told is not None and (rows.source, definition.y) == ("hires", "n_refunded_hires"):
+        perhaps = min(rows.count, told.refunded + told.perhaps_refunded)
+        return _Added(perhaps, perhaps, max(0, rows.count - told.refunded))
+    if told is not None and (rows.source, definition.y) == ("quotes", "n_spam_flags"):
+        return _Added(told.flagged, told.flags, max(0, rows.count - told.flagged))
+    if told is not None and told.amount is not None and (rows.source, definition.y) == ("hires", "gmv"):
+        return _Added(rows.count, told.amount, rows.count)
+    is_in_both = f"n_{rows.source}" != definition.d or definition.y.endswith(rows.source)
+    return _Added(rows.count, rows.count, rows.count) if is_in_both else _Added(0, 0, rows.count)
+
+
 def _sums_opened(cells: Cells, metric: Metric, rows: UnknownRows) -> Cells:
     """The arm's own cell comes first and holds its sums; the rows enter the numerator, the denominator or both."""
     definition = metric_definitions()[metric.name]
     n, d = float(cells.count[0]), float(cells.d[0] * cells.count[0])
     low, high = float(cells.low[0]) * n, float(cells.high[0]) * n
+    added = _added(rows, definition)
     if f"n_{rows.source}" != definition.d:
-        low, high = max(0.0, low - rows.count) if rows.counted else low, high + rows.count
+        low, high = max(0.0, low - rows.count) if rows.counted else low, high + added.y
     elif d > 0:
-        low = low * d / (d + rows.count)
-        if definition.y.endswith(rows.source):
-            high = max(high, d * (high + rows.count) / (d + rows.count))
+        low = low * d / (d + added.without_y)
+        high = max(high, d * (high + added.y) / (d + added.with_y))
     return Cells(_first(cells.low, low / n), _first(cells.high, high / n), cells.d, cells.count)
 
 

@@ -64,6 +64,7 @@ def found_partitions(measurements: Measurements, experiments: Sequence[Experimen
                 totals[source],
                 None,
                 None,
+                by_variant=_shares_gone(counted[source], holes, experiments),
                 differential=any(hole.arm for hole in holes),
                 note=_note(holes, several=len(experiments) > 1),
                 units=_gone(holes),
@@ -111,6 +112,29 @@ def _gone(holes: Iterable[Hole]) -> dict[str, int]:
     for hole in holes:
         gone[hole.arm or WHOLE] += hole.rows_gone
     return dict(gone)
+
+
+def _shares_gone(
+    counted: _Counted, holes: Sequence[Hole], experiments: Sequence[Experiment]
+) -> dict[str, float]:
+    """Of the rows each arm should have, the share its missing days lack, in the first experiment that has rows.
+
+    A day that the whole table lacks should have held each arm's usual share of it.
+    """
+    for experiment in experiments:
+        arms = {arm: counted.arms[experiment.id, arm] for arm in experiment.split}
+        if any(arms.values()):
+            gone = {arm: _gone_of_arm(counted, days, arm, holes) for arm, days in arms.items()}
+            held = {arm: sum(days.values()) for arm, days in arms.items()}
+            return {arm: gone[arm] / (gone[arm] + held[arm]) for arm in arms if gone[arm] + held[arm]}
+    return {}
+
+
+def _gone_of_arm(counted: _Counted, days: _Days, arm: str, holes: Iterable[Hole]) -> float:
+    usual = sum(days.values()) / max(1, sum(counted.total.values()))
+    own = [hole.found.expected - hole.found.observed for hole in holes if hole.arm == arm]
+    shared = [hole.found.expected * usual - days.get(hole.found.day, 0) for hole in holes if not hole.arm]
+    return sum(max(0.0, gone) for gone in (*own, *shared))
 
 
 def _note(holes: Sequence[Hole], *, several: bool) -> str:

@@ -104,6 +104,17 @@ def _gap(
         result.units,
         None,
         None,
+        by_variant=_shares_short(units, experiment.split),
+        differential=True,
         note=f"{p}{', '.join(arms)}",
         units=dict(units),
     )
+
+
+def _shares_short(units: Mapping[str, int], split: Mapping[str, float]) -> dict[str, float]:
+    """What each arm lacks, as a share of what it would hold beside the fullest arm."""
+    weighted = {arm: share for arm, share in split.items() if share > 0}
+    fullest = max(units.get(arm, 0) / share for arm, share in weighted.items())
+    return {
+        arm: 1 - units.get(arm, 0) / (share * fullest) if fullest else 0.0 for arm, share in weighted.items()
+    }

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.gaps.adjusted import between_plain_and_adjusted
 from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW, at_estimate, hull, is_closed
 from dagster_pipeline.gaps.evidence import REPAIRED, EvidenceReader, ExperimentDesign
 from dagster_pipeline.gaps.opened import (
+    RowsTold,
     UnknownRows,
     can_count,
+    counted_in,
     with_missing,
     with_traceless,
     with_unknown_rows,
@@ -30,6 +33,7 @@ from dagster_pipeline.statistics.evidence import (
     Metric,
     MetricEvidence,
     MetricKind,
+    Moments,
     Region,
 )
 from dagster_pipeline.statistics.levels import design_effect, point_level
@@ -47,6 +51,7 @@ NOT_COMPUTED = "unidentified: what it is computed from is not there"
 CONTRADICTED = "unidentified: two sources of what it is computed from contradict each other"
 SAMPLED = "unidentified: only a sample of the rows was logged, and no source has the others"
 NOT_STRATIFIED = "unidentified: the arms differ in a column the metric is not measured by"
+NOT_ADJUSTED = "unidentified: the arms differed beforehand, and the metric can't be adjusted for it"
 _HIGHEST_READING = {
     "quotes.quoted_at": "undated_high.quotes",
     "quote_events.event_at": "undated_high.quotes",
@@ -70,6 +75,7 @@ class Place:
     units: Mapping[str, int]
     by_variant: Mapping[str, float] = field(default_factory=dict)
     about_arms: bool = False
+    told: RowsTold | None = None
 
     @property
     def unknown_rows(self) -> UnknownRows | None:
@@ -86,7 +92,7 @@ class Place:
             and self.source != "requests"
             and f"{self.source}.{self.column}" not in _OF_KNOWN_REQUESTS
         ):
-            return UnknownRows(self.source, self.residual)
+            return UnknownRows(self.source, self.residual, told=self.told)
         return None
 
     def asks(self, metric: Metric, treatment: str, estimate: Estimate) -> Question:
@@ -103,6 +109,7 @@ class Place:
             dict(self.by_variant),
             self.share_residual,
             self.about_arms,
+            self.told,
         )
 
 
@@ -121,6 +128,7 @@ class Question:
     by_variant: Mapping[str, float] = field(default_factory=dict)
     share: float | None = None
     about_arms: bool = False
+    told: RowsTold | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -134,16 +142,21 @@ class Question:
             tuple(self.by_variant.items()),
             self.share,
             self.about_arms,
+            self.told,
         )
         return (*place, self.metric, self.treatment, self.estimate)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The estimate with the gap's repair undone (raw, None where it can't be told), and the region with this gap alone open."""
+    """The estimate with the gap's repair undone (raw, None where it can't be told), and the region with this gap alone open.
+
+    ``adjusted`` is the effect without the gap as far as it can be guessed, where the published estimate is not that.
+    """
 
     unmitigated: float | None
     region: Region
+    adjusted: float | None = None
 
 
 class GapRegions:
@@ -170,6 +183,7 @@ class GapRegions:
             "late_assignment": self._late_assignment,
             "missing_partition": self._missing_partition,
             "distribution_drift": self._distribution_drift,
+            "pre_exposure_imbalance": self._pre_exposure_imbalance,
         }
 
     def open(self, question: Question) -> Opened:
@@ -350,14 +364,37 @@ class GapRegions:
         region = between_plain_and_stratified(
             self._reader, self._design, q.metric, q.treatment, q.column or "", q.estimate, self._confidence
         )
-        unmeasured = Region(None, None, reason=NOT_STRATIFIED)
-        return Opened(q.estimate.value, _around(region, q.estimate) if region else unmeasured)
+        return _from_plain(q.estimate, region, NOT_STRATIFIED)
+
+    def _pre_exposure_imbalance(self, q: Question) -> Opened:
+        """The published estimate stays the plain one, by the design's estimand; the past would have it elsewhere."""
+        region = between_plain_and_adjusted(
+            self._reader, self._design, q.metric, q.treatment, q.estimate, self._confidence
+        )
+        return _from_plain(q.estimate, region, NOT_ADJUSTED)
 
     def _orphan_rows(self, q: Question) -> Opened:
-        """Requests whose rows are gone: those with an arm join it, the others any; times are unknown, counts are not."""
+        """Requests whose rows are gone: those with an arm join it, the others any; times are unknown, counts are not.
+
+        Each table's orphans show a part of one loss, and are bounded with all of it. Those never assigned may be no
+        loss at all: their rows misspelt, and any request's, or of a request outside the cohort.
+        """
         if q.source == "spam_flags":
             return Opened(q.estimate.value, self._rows_of_unknown_requests(q))
-        return Opened(q.estimate.value, self._region(q, self._reader.with_lost(q.metric, q.source)))
+        strays = self._strays(q.metric)
+        definition = metric_definitions()[q.metric.name]
+        if not all(can_count(definition, rows.source, rows.told) for rows in strays):
+            return Opened(q.estimate.value, Region(None, None, reason=NO_UPPER_LIMIT))
+        region = self._region(q, self._reader.with_lost(q.metric, "any"))
+        if self._reader.strays:
+            there = self._reader.with_lost(q.metric, "any", strays_are_lost=False)
+            for rows in strays:
+                there = with_unknown_rows(there, rows)
+            region = _around(hull(region, [self._region(q, there)]), q.estimate)
+        return Opened(q.estimate.value, region)
+
+    def _strays(self, metric: Metric) -> tuple[UnknownRows, ...]:
+        return counted_in(metric_definitions()[metric.name], self._reader.strays)
 
     def _ratio_mismatch(self, q: Question) -> Opened:
         """The short arm lost units that left no trace: their outcomes are missing (one arm is assumed to have lost them)."""
@@ -370,9 +407,9 @@ class GapRegions:
 
     def _rows_of_unknown_requests(self, q: Question, *, counted: bool = False) -> Region:
         """Child rows that may belong to any request: all of them to one arm, or all to the other (the orphan bound)."""
-        if q.residual and not can_count(metric_definitions()[q.metric.name], q.source):
+        if q.residual and not can_count(metric_definitions()[q.metric.name], q.source, q.told):
             return Region(None, None, reason=NO_UPPER_LIMIT)
-        rows = UnknownRows(q.source, q.residual, counted)
+        rows = UnknownRows(q.source, q.residual, counted, q.told)
         observed = self._reader.observed(q.metric, unlabelled=False)
         return _around(self._region(q, with_unknown_rows(observed, rows)), q.estimate)
 
@@ -398,6 +435,10 @@ class GapRegions:
                 {arm: self._reader.moments(q.metric.name, arm, r) for arm in self._arms(q)}
                 for r in (low, high)
             ]
+            if q.metric.kind is MetricKind.RATIO:
+                moments = [
+                    {a: _outward(moments[0][a], moments[1][a], up) for a in moments[0]} for up in (0, 1)
+                ]
             region = interval_region(moments[0], moments[1], q.metric, q.treatment, control, self._confidence)
         return _around(region, q.estimate) if low == REPAIRED else region
 
@@ -462,6 +503,26 @@ def _around(region: Region, found: Estimate) -> Region:
     if found.value is None or region.lower is None or region.upper is None:
         return region
     return replace(region, lower=min(region.lower, found.value), upper=max(region.upper, found.value))
+
+
+def _outward(one: Moments, other: Moments, high: int) -> Moments:
+    """A ratio's least sum over its most, or the reverse: of what is open any part may belong, not all of it or none."""
+    if one.d == other.d:
+        return (one, other)[high]
+    by_y = sorted((one, other), key=lambda m: m.y)
+    by_d = sorted((one, other), key=lambda m: m.d)
+    d = by_d[not high]
+    return replace(by_y[high], d=d.d, dd=d.dd)
+
+
+def _from_plain(plain: Estimate, region: Region | None, without: str) -> Opened:
+    """The region from the plain effect to an adjusted one, its farther end the best guess; unidentified without one."""
+    if region is None or plain.value is None:
+        return Opened(plain.value, Region(None, None, reason=without))
+    around = _around(region, plain)
+    ends = [end for end in (around.lower, around.upper) if end is not None]
+    value = plain.value
+    return Opened(value, around, max(ends, key=lambda end: abs(end - value), default=None))
 
 
 def _faster(one: QuantileArm, other: QuantileArm) -> QuantileArm:

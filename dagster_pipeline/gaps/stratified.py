@@ -6,12 +6,20 @@ import numpy as np
 
 from dagster_pipeline.gaps.effects import at_estimate, hull
 from dagster_pipeline.gaps.evidence import REPAIRED, EvidenceReader, ExperimentDesign
-from dagster_pipeline.statistics.evidence import Cells, EffectKind, Estimate, Metric, MetricKind, Region
+from dagster_pipeline.statistics.evidence import (
+    ArmEvidence,
+    Cells,
+    EffectKind,
+    Estimate,
+    Metric,
+    MetricKind,
+    Region,
+)
 from dagster_pipeline.statistics.intervals import difference, relative_difference
-from dagster_pipeline.statistics.levels import design_effect
+from dagster_pipeline.statistics.levels import design_effect, estimate
 from dagster_pipeline.statistics.quantiles import quantile
 from dagster_pipeline.statistics.regions import QuantileArm, quantile_interval_region
-from dagster_pipeline.statistics.stratification import Stratum, post_stratified
+from dagster_pipeline.statistics.stratification import Stratum, post_stratified, whole_counts
 
 
 def between_plain_and_stratified(
@@ -29,15 +37,48 @@ def between_plain_and_stratified(
     nothing to weight.
     """
     arms = (treatment, design.control)
-    segments = [s for s in reader.segments if s.partition("=")[0] == column]
-    counts = {s: [reader.moments(metric.name, arm, REPAIRED, s).n for arm in arms] for s in segments}
-    counted = [s for s, numbers in counts.items() if sum(numbers)]
-    if not counted or found.value is None or any(0 in counts[s] for s in counted):
+    counted = _comparable(reader, metric, arms, column)
+    if not counted or found.value is None:
         return None
     if metric.kind is MetricKind.QUANTILE:
         return _quantile_region(reader, design, metric, arms, counted, confidence)
     stratified = _stratified(reader, metric, arms, counted, confidence)
     return hull(at_estimate(found), [stratified]) if stratified else None
+
+
+def stratified_estimate(
+    reader: EvidenceReader,
+    design: ExperimentDesign,
+    metric: Metric,
+    treatment: str,
+    column: str,
+    confidence: float,
+) -> Estimate | None:
+    """The effect with both arms weighted to the mix of both together, with its interval; None as above.
+
+    A quantile is read off the weighted histograms: the middle of its bin, within 0.25% of it.
+    """
+    arms = (treatment, design.control)
+    counted = _comparable(reader, metric, arms, column)
+    if not counted:
+        return None
+    if metric.kind is not MetricKind.QUANTILE:
+        region = _stratified(reader, metric, arms, counted, confidence)
+        return Estimate(region.lower, region.gate_lower, region.gate_upper) if region else None
+    weighted = _at_common_mix(reader, metric, arms, counted)
+    t, c = (ArmEvidence(reader.moments(metric.name, arm), weighted[arm]) for arm in arms)
+    middles = [sum(quantile(weighted[arm], metric.quantile or 0.5)) / 2 for arm in arms]
+    return estimate(t, c, metric, confidence, design.clustered, (middles[0], middles[1]))
+
+
+def _comparable(
+    reader: EvidenceReader, metric: Metric, arms: tuple[str, str], column: str
+) -> list[str] | None:
+    """The column's values that have requests, None where one of them has requests in one arm only."""
+    segments = [s for s in reader.segments if s.partition("=")[0] == column]
+    counts = {s: [reader.moments(metric.name, arm, REPAIRED, s).n for arm in arms] for s in segments}
+    counted = [s for s, numbers in counts.items() if sum(numbers)]
+    return None if any(0 in counts[s] for s in counted) else counted
 
 
 def _stratified(
@@ -72,11 +113,8 @@ def _quantile_region(
 ) -> Region:
     """Each arm's quantile between its own and that of its histograms weighted to the mix of both arms together."""
     ends: tuple[dict[str, QuantileArm], dict[str, QuantileArm]] = ({}, {})
-    parts = {arm: [reader.cells(metric.name, arm, "observed", s) for s in segments] for arm in arms}
-    whole = sum(cells.total for cells in (*parts[arms[0]], *parts[arms[1]]))
-    both = [sum(parts[arm][i].total for arm in arms) / whole for i in range(len(segments))]
-    for arm in arms:
-        cells = _weighted(parts[arm], both)
+    weighted = _at_common_mix(reader, metric, arms, segments)
+    for arm, cells in weighted.items():
         known = [
             v
             for v in (reader.quantile(metric.name, arm), *quantile(cells, metric.quantile or 0.5))
@@ -88,15 +126,24 @@ def _quantile_region(
     return quantile_interval_region(ends[0], ends[1], metric, arms[0], design.control, confidence)
 
 
+def _at_common_mix(
+    reader: EvidenceReader, metric: Metric, arms: tuple[str, str], segments: list[str]
+) -> dict[str, Cells]:
+    """Each arm's histogram with every stratum at its share of both arms together."""
+    parts = {arm: [reader.cells(metric.name, arm, "observed", s) for s in segments] for arm in arms}
+    whole = sum(cells.total for cells in (*parts[arms[0]], *parts[arms[1]]))
+    both = [sum(parts[arm][i].total for arm in arms) / whole for i in range(len(segments))]
+    return {arm: _weighted(parts[arm], both) for arm in arms}
+
+
 def _weighted(parts: list[Cells], mix: list[float]) -> Cells:
     """The arm's histograms with every stratum at its share of the mix, in whole requests."""
     total = sum(cells.total for cells in parts)
-    counts = [
-        np.rint(cells.count * (share * total / cells.total)) for cells, share in zip(parts, mix, strict=True)
-    ]
+    weights = [cells.count * (share * total / cells.total) for cells, share in zip(parts, mix, strict=True)]
+    low = np.concatenate([cells.low for cells in parts])
     return Cells(
-        np.concatenate([cells.low for cells in parts]),
+        low,
         np.concatenate([cells.high for cells in parts]),
         np.concatenate([cells.d for cells in parts]),
-        np.concatenate(counts).astype(np.int64),
+        whole_counts(low, np.concatenate(weights)),
     )

@@ -18,6 +18,7 @@ from dagster_pipeline.register.documents import RegisteredCheck
 from dagster_pipeline.report.model import (
     Coverage,
     EffectRow,
+    ExperimentScenarios,
     LevelRow,
     MetricTables,
     RunReport,
@@ -54,6 +55,7 @@ def assemble(
         coverage=_coverage(facts, checks),
         verdicts=tuple(to_json(decision) for decision in decisions),
         metrics=_metrics(facts.assessment),
+        scenarios=tuple(_scenarios(found) for found in facts.assessment.experiments),
         sources=source_facts(facts.build, facts.measurements),
         unit_joins=unit_joins(facts.config, facts.measurements),
         experiments=facts.config.experiments,
@@ -71,6 +73,10 @@ def _metrics(assessment: RunAssessment) -> MetricTables:
         segment_levels=tuple(row for row in levels if row.segment is not None),
         segment_effects=tuple(row for row in effects if row.segment is not None),
     )
+
+
+def _scenarios(found: ExperimentAssessment) -> ExperimentScenarios:
+    return ExperimentScenarios(found.experiment, found.scenarios, found.contingencies)
 
 
 def _level(found: ExperimentAssessment, row: LevelOf) -> LevelRow:

@@ -23,6 +23,7 @@ from dagster_pipeline.report.documents import (
 )
 from dagster_pipeline.report.html import render_html
 from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.scenario_document import scenarios_document
 from dagster_pipeline.report.spreadsheet import register_csv
 from dagster_pipeline.report.summary import render_summary
 
@@ -62,6 +63,7 @@ def rendered(report: RunReport) -> Mapping[str, str]:
     texts = {
         "register.json": json_text(register_document(report)),
         "metrics.json": json_text(metrics_document(report)),
+        "scenarios.json": json_text(scenarios_document(report)),
         "register.csv": register_csv(report.gaps),
         "summary.md": render_summary(report),
         "report/index.html": render_html(report),

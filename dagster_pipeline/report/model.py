@@ -15,6 +15,8 @@ from dagster_pipeline.statistics.evidence import EffectKind
 if TYPE_CHECKING:
     from dagster_pipeline.config.metrics import MetricDefinition
     from dagster_pipeline.config.types import Brief, Experiment
+    from dagster_pipeline.gaps.contingencies import Contingency
+    from dagster_pipeline.gaps.scenarios import ScenarioRow
 
 VerdictDocument = Mapping[str, Any]
 
@@ -124,6 +126,15 @@ class MetricTables:
 
 
 @dataclass(frozen=True)
+class ExperimentScenarios:
+    """One experiment's brief at the ends of what its gaps allow, and what stands in for estimates they made unusable."""
+
+    experiment: str | None
+    rows: tuple[ScenarioRow, ...] = ()
+    contingencies: tuple[Contingency, ...] = ()
+
+
+@dataclass(frozen=True)
 class Coverage:
     """How many of the fields the decision hangs on are watched by a check."""
 
@@ -154,6 +165,7 @@ class RunReport:
     coverage: Coverage
     verdicts: tuple[VerdictDocument, ...]
     metrics: MetricTables = field(default_factory=MetricTables)
+    scenarios: tuple[ExperimentScenarios, ...] = ()
     sources: tuple[SourceFacts, ...] = ()
     unit_joins: tuple[UnitJoins, ...] = ()
     experiments: tuple[Experiment, ...] = ()

@@ -10,6 +10,7 @@ from dagster_pipeline.report.decision_view import DecisionView, decision_views, 
 from dagster_pipeline.report.escape import visible
 from dagster_pipeline.report.gap_view import GapView, gap_views
 from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.scenario_view import ScenariosView, scenarios_views
 from dagster_pipeline.report.table_views import (
     ChecksView,
     MetricsView,
@@ -29,6 +30,7 @@ class Page:
     as_of: str
     evaluated_at: str
     decisions: tuple[DecisionView, ...]
+    scenarios: tuple[ScenariosView, ...]
     gaps: tuple[GapView, ...]
     notes: tuple[GapView, ...]
     resolved: tuple[GapView, ...]
@@ -54,6 +56,7 @@ def page(report: RunReport) -> Page:
         as_of=fmt.moment(report.as_of),
         evaluated_at=fmt.moment(report.evaluated_at),
         decisions=decisions,
+        scenarios=scenarios_views(report),
         gaps=tuple(gap for gap in unresolved if not gap.is_info),
         notes=tuple(gap for gap in unresolved if gap.is_info),
         resolved=gap_views(report, report.resolved),

@@ -87,6 +87,7 @@ def _lines(shown: Page) -> Iterator[str]:
     yield f"Data as of {shown.as_of} · decided {shown.evaluated_at} · run {_md(shown.run_id)}"
     for decision in shown.decisions:
         yield from _decision(decision)
+    yield from _scenarios(shown)
     yield from _register(shown)
     yield from _rows(shown)
     checks = shown.checks
@@ -97,7 +98,7 @@ def _lines(shown: Page) -> Iterator[str]:
     )
     yield from _bullets("## What is absent", shown.absences)
     yield ""
-    yield "The whole report: report/index.html. Unrounded figures: register.json, metrics.json, register.csv."
+    yield "The whole report: report/index.html. Unrounded figures: register.json, metrics.json, scenarios.json, register.csv."
 
 
 def _decision(decision: DecisionView) -> Iterator[str]:
@@ -119,6 +120,15 @@ def _decision(decision: DecisionView) -> Iterator[str]:
 def _criterion(item: CriterionView) -> tuple[str, ...]:
     demand = f"{item.label} ({item.variant}) {item.demand}"
     return (demand, item.outcome.word, item.estimate, item.interval, item.region, item.headroom)
+
+
+def _scenarios(shown: Page) -> Iterator[str]:
+    """Three lines at most; of several experiments one each."""
+    if len(shown.scenarios) > 1:
+        lines = [f"{found.experiment}: {found.lines[0]}" for found in shown.scenarios if found.lines]
+    else:
+        lines = [line for found in shown.scenarios for line in found.lines]
+    yield from _bullets("## If the gaps went one way", lines)
 
 
 def _register(shown: Page) -> Iterator[str]:

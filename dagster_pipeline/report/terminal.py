@@ -114,7 +114,11 @@ def _decision(decision: DecisionView) -> Iterator[RenderableType]:
         (f"{decision.verdict.sign} {decision.verdict.word}", style), f"  {decision.experiment}"
     )
     yield Text(f"  {decision.headline}", style="bold")
-    for reason in (*decision.reasons, *((f"Allowed: {decision.limits}.",) if decision.limits else ())):
+    for reason in (
+        *decision.reasons,
+        *decision.break_evens,
+        *((f"Allowed: {decision.limits}.",) if decision.limits else ()),
+    ):
         yield Text(f"  · {_without_ids(reason)}")
     if decision.criteria:
         yield _criteria(decision.criteria)

@@ -158,6 +158,23 @@ def place(gap: Gap) -> str:
     return f"{where} where {visible(gap.segment)}" if gap.segment else where
 
 
+def rows_affected(gap: Gap) -> str:
+    """What a gap's share is a share of: "requests without a variant", "quotes without quoted_at"."""
+    table, column = visible(gap.table or "rows"), visible(gap.column or "a value")
+    words = {
+        "missing_variant": f"{table} without a variant",
+        "missing_values": f"{table} without {column}",
+        "orphan_rows": f"{table} without a parent",
+        "conflicting_keys": f"{table} that contradict another row of their key",
+        "invalid_values": f"{table} with a value in {column} that is not allowed",
+        "timestamp_disorder": f"{table} out of order",
+        "source_conflict": f"{table} on which two sources differ",
+        "late_assignment": "units assigned too late",
+        "sampled_logging": f"{table} that were never logged",
+    }
+    return words.get(gap.kind, f"{table} affected")
+
+
 def plural(size: int, singular: str, several: str | None = None) -> str:
     """A counted noun: 1 gap, 1,200 gaps."""
     return f"{size:,} {singular if size == 1 else several or singular + 's'}"

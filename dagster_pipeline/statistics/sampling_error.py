@@ -16,6 +16,9 @@ from dagster_pipeline.statistics.normal import two_sided_z
 from dagster_pipeline.statistics.quantiles import Steps, order_statistic, quantile_draws, rank_shares
 from dagster_pipeline.statistics.seeds import stable_generator
 
+_BEYOND_ALL = 20.0
+"""A log effect that no data limit: a factor of half a billion is no limit to anything."""
+
 
 @dataclass(frozen=True)
 class FilledLevel:
@@ -76,7 +79,9 @@ def _relative_gate(treatment: FilledLevel, control: FilledLevel, end: float, z: 
     if treatment.value <= 0 or control.value <= 0:
         return None
     error = math.sqrt(treatment.variance / treatment.value**2 + control.variance / control.value**2)
-    return _finite((1 + end) * math.exp(min(z * error, 700.0)) - 1)
+    if z * error > _BEYOND_ALL:
+        return None
+    return _finite((1 + end) * math.exp(z * error) - 1)
 
 
 def _quantile_gate(

@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from dagster_pipeline.statistics.effects import effect
-from dagster_pipeline.statistics.evidence import Metric, Moments
+from dagster_pipeline.statistics.evidence import FloatArray, IntArray, Metric, Moments
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,17 @@ def post_stratified(strata: Sequence[Stratum], metric: Metric) -> PostStratified
         control_variance,
         shared / total,
     )
+
+
+def whole_counts(values: FloatArray, weights: FloatArray) -> IntArray:
+    """Weights as whole numbers of requests, rounded as sums from the least value up.
+
+    No request's rank moves by more than a half: rounded one by one, bins of few requests would lose their weights.
+    """
+    order = np.argsort(values, kind="stable")
+    counts = np.empty(len(weights), dtype=np.int64)
+    counts[order] = np.diff(np.rint(np.cumsum(weights[order])), prepend=0.0).astype(np.int64)
+    return counts
 
 
 def _standardised(arm: Sequence[Moments], weights: Sequence[float]) -> tuple[float | None, float | None]:

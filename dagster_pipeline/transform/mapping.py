@@ -144,7 +144,16 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
         "sampling": {source: dict(rates) for source, rates in experiment.sampling.items()},
         "start": _instant(window.start) if window else _NO_START,
         "end": _instant(window.end) if window else _NO_END,
-    }
+    } | _touched(experiment)
+
+
+def _touched(experiment: Experiment) -> dict[str, Any]:
+    """What the launch touched, held against as long a time before the window as the window is."""
+    window = experiment.window
+    if not experiment.touched or window is None:
+        return {}
+    values = {column: list(values) for column, values in experiment.touched.items()}
+    return {"touched": values, "compared_from": _instant(window.start - (window.end - window.start))}
 
 
 def _everyone() -> dict[str, Any]:

@@ -1,18 +1,26 @@
-{# The arm a raw row belongs to: its cohort request's; where that request is lost, the one it was assigned to; where the row
-   names no request, the arm the row itself carries. Null outside the cohort. #}
+{# The arm a raw row belongs to: its cohort request's; where that request is lost, the one it was assigned to; where that is
+   not known either or the row names no request, the arm the row itself carries, if it is not dated outside the window. Null outside
+   the cohort. #}
 {% macro arm_of_row(source, experiment_id) %}
-  {%- set arms = (experiments_mapping() | selectattr('id', 'equalto', experiment_id) | first).arms -%}
+  {%- set experiment = experiments_mapping() | selectattr('id', 'equalto', experiment_id) | first -%}
+  {%- set arms = experiment.arms -%}
+  {%- set time = time_column(source) -%}
   {%- set is_declared -%} flagged.variant in ({% for arm in arms %}{{ text_literal(arm) }}{{ ', ' if not loop.last }}{% endfor %}) {%- endset -%}
   coalesce(
       case when variants.is_in_cohort then variants.variant end,
-      lost.variant
-      {%- if source in ('quotes', 'quote_events') and not mapping().get('everyone') %},
-      case when flagged.request_id is null then case when {{ is_declared }} then flagged.variant else 'unknown' end end
-      {%- elif source != 'assignments' %},
+      {%- if source in ('quotes', 'quote_events') and not mapping().get('everyone') %}
+      case when lost.variant <> 'unknown' then lost.variant end,
+      case when flagged.request_id is null or lost.request_id is not null
+          then case when {{ is_declared }}{% if is_mapped(source, time) %} and coalesce(flagged.{{ time }} >= {{ timestamp_literal(experiment.start) }} and flagged.{{ time }} < {{ timestamp_literal(experiment.end) }}, true){% endif %} then flagged.variant else 'unknown' end end
+      {%- elif source != 'assignments' %}
+      lost.variant,
       case when flagged.request_id is null then 'unknown' end
-      {%- elif not mapping().get('everyone') %},
+      {%- elif not mapping().get('everyone') %}
+      lost.variant,
       case when flagged.request_id is null and flagged.assigned_experiment_id = {{ text_literal(experiment_id) }} and {{ is_declared }}
           then flagged.variant end
+      {%- else %}
+      lost.variant
       {%- endif %}
   )
 {% endmacro %}

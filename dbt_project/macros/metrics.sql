@@ -57,11 +57,10 @@
         'first_quote_seconds': 'case when n_contested_quotes > 0 then 0 else first_quote_seconds end',
         'n_quotes_24h': 'n_quotes_24h + n_contested_quotes'}},
     {'name': 'conflict_low.hires', 'swap': {
-        'first_hire_seconds': 'case when n_contested_hires > 0 then null else first_hire_seconds end',
-        'gmv': 'gmv - gmv_contested', 'n_refunded_hires': 'n_refunded_hires - n_contested_refunds'}},
+        'first_hire_seconds': 'first_hire_seconds_if_later', 'gmv': 'gmv_if_less', 'n_refunded_hires': 'n_refunded_hires_if_fewer'}},
     {'name': 'conflict_high.hires', 'swap': {
-        'first_hire_seconds': 'case when n_contested_hires > 0 then 0 else first_hire_seconds end',
-        'gmv': 'gmv + gmv_other_readings', 'n_refunded_hires': 'n_refunded_hires - n_contested_refunds + n_contested_hires'}},
+        'first_hire_seconds': 'first_hire_seconds_if_sooner', 'gmv': 'gmv_if_more',
+        'n_refunded_hires': 'n_refunded_hires_if_more'}},
     {'name': 'joint_low', 'variant': certain_variant(), 'everyone': true, 'fill': 'low', 'swap': joint_low(), 'by_segment': true},
     {'name': 'joint_high', 'variant': certain_variant(), 'everyone': true, 'fill': 'high', 'swap': joint_high(), 'by_segment': true},
   ]) }}
@@ -72,9 +71,9 @@
   {{ return({
       'first_quote_seconds': 'case when n_other_readings + n_contested_quotes > 0 then null else first_quote_seconds_if_later end',
       'n_quotes_24h': 'case when n_other_readings > 0 or n_contested_quotes > n_quotes_24h_if_later then 0 else n_quotes_24h_if_later - n_contested_quotes end',
-      'first_hire_seconds': 'case when n_other_readings + n_contested_hires + n_early_hires > 0 then null else first_hire_seconds end',
-      'gmv': 'gmv - gmv_contested',
-      'n_refunded_hires': 'n_refunded_hires - n_contested_refunds'}) }}
+      'first_hire_seconds': 'case when n_other_readings + n_early_hires > 0 then null else first_hire_seconds_if_later end',
+      'gmv': 'gmv_if_less',
+      'n_refunded_hires': 'n_refunded_hires_if_fewer'}) }}
 {% endmacro %}
 
 {% macro joint_high() %}
@@ -82,10 +81,10 @@
       'first_quote_seconds': 'case when n_undated_quotes + n_contested_quotes + n_early_quotes > 0 or (n_other_readings > 0 and n_quotes > 0) then 0 else first_quote_seconds_if_sooner end',
       'n_quotes': 'n_quotes + n_undated_quotes',
       'n_quotes_24h': 'case when n_other_readings > 0 then n_quotes else n_quotes_24h_if_sooner + n_contested_quotes + n_early_quotes end + n_undated_quotes',
-      'first_hire_seconds': 'case when n_undated_hires + n_contested_hires > 0 or (n_other_readings > 0 and n_hires > 0) then 0 else first_hire_seconds end',
+      'first_hire_seconds': 'case when n_undated_hires > 0 or (n_other_readings > 0 and n_hires > 0) then 0 else first_hire_seconds_if_sooner end',
       'n_hires': 'n_hires + n_undated_hires',
-      'gmv': 'gmv + gmv_undated + gmv_other_readings',
-      'n_refunded_hires': 'n_refunded_hires - n_contested_refunds + n_contested_hires + n_undated_refunds + n_hires_of_unknown_outcome'}) }}
+      'gmv': 'gmv_if_more + gmv_undated',
+      'n_refunded_hires': 'n_refunded_hires_if_more + n_undated_refunds + n_hires_of_unknown_outcome'}) }}
 {% endmacro %}
 
 {# An arm given after the first quote or the hire may follow from them: such a request's arm is as good as unknown. #}
@@ -112,9 +111,8 @@
 {% endmacro %}
 
 {# One scan for the cohort and each of its segments: the whole first, then every segment column by its values. #}
-{% macro by_segment_sets(columns, segments) %}
-  {%- set whole = columns | join(', ') -%}
-  grouping sets (({{ whole }}){% for s in segments %}, ({{ s }}, {{ whole }}){% endfor %})
+{% macro by_segment_sets(whole, of_segment, segments) %}
+  grouping sets (({{ whole | join(', ') }}){% for s in segments %}, ({{ s }}, {{ of_segment | join(', ') }}){% endfor %})
 {%- endmacro %}
 
 {# The segment of a row of such a scan; null for the whole. #}
@@ -197,12 +195,13 @@
 {# Infinity as a number every engine sorts: a request without a quote. #}
 {% macro infinite() %}{{ return('1e18') }}{% endmacro %}
 
-{# Bins of relative width 0.5%, whole units below 200; edges are the least and greatest value seen, so always outward. #}
-{% macro bin_of(value) %}
+{# Bins of a relative width, 0.5% or less, whole units below 200; edges are the least and greatest value seen, so always
+   outward. #}
+{% macro bin_of(value, width=0.00498) %}
   case
     when {{ value }} is null then -1
     when {{ value }} < 200 then floor({{ value }})
-    else 200 + floor(ln({{ value }} / 200.0) / 0.00498)
+    else 200 + floor(ln({{ value }} / 200.0) / {{ width }})
   end
 {% endmacro %}
 

@@ -6,8 +6,8 @@
   {{ return({
       'quotes': ['n_quotes', 'n_quotes_with_duplicates', 'n_undated_quotes', 'n_quotes_without_log', 'n_quotes_as_dated'],
       'hires': ['n_hires', 'n_hires_with_duplicates', 'n_refunded_hires', 'n_refunded_hires_with_duplicates', 'gmv',
-          'gmv_with_duplicates', 'gmv_undated', 'gmv_contested', 'gmv_other_readings', 'n_undated_hires', 'n_undated_refunds',
-          'n_hires_of_unknown_outcome', 'n_contested_hires', 'n_contested_refunds'],
+          'gmv_with_duplicates', 'gmv_undated', 'gmv_if_less', 'gmv_if_more', 'n_undated_hires', 'n_undated_refunds',
+          'n_hires_of_unknown_outcome', 'n_refunded_hires_if_fewer', 'n_refunded_hires_if_more'],
       'support_tickets': ['n_support_tickets', 'n_support_tickets_with_duplicates'],
       'spam_flags': ['n_spam_flags', 'n_spam_flags_with_duplicates']}) }}
 {% endmacro %}

@@ -28,7 +28,9 @@ def test_the_starter_with_everything_put_in_is_the_designs_example(load, example
 
     assert list(full.sources) == list(designed.sources)
     assert full.sources == designed.sources
-    assert [e.model_copy(update={"looks": None}) for e in full.experiments] == list(designed.experiments)
+    assert [e.model_copy(update={"looks": None, "touched": {}}) for e in full.experiments] == list(
+        designed.experiments
+    )
     assert [e.looks for e in full.experiments] == ["once"]
     assert full.briefs[0].criteria == designed.briefs[0].criteria
     assert full.briefs[0].guardrails == designed.briefs[0].guardrails

@@ -31,6 +31,16 @@ def test_eighteen_percent_of_quotes_have_no_variant(story):
     assert ask(story, "select avg((variant is null)::int) from quotes") == pytest.approx(0.18, abs=0.003)
 
 
+def test_a_request_lost_its_variant_on_all_of_its_quotes_and_events_or_on_none(story):
+    """One version of a client sent none; what the log says of a quote would else give the arm away."""
+    for table in ("quotes", "quote_events"):
+        torn = (
+            f"select count(*) from (select request_id from {table} group by 1 "
+            "having count(variant) not in (0, count(*)))"
+        )
+        assert ask(story, torn) == 0, table
+
+
 def test_six_percent_of_requests_stay_without_variant_after_every_join(story):
     labels = (
         "select request_id from quotes where variant is not null union select request_id from "

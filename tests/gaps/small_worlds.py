@@ -63,13 +63,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Lost:
-    """Requests known only through a table's orphans; what is counted of one of them."""
+    """Requests known only through a table's orphans; what is counted of one of them, of a share or quantile nothing."""
 
     source: str
     arm: str
     y: float = 0.0
     d: float = 1.0
     count: int = 1
+
+    def ends(self, metric: Metric) -> tuple[float, float]:
+        """The least and the most that its children allow."""
+        if metric.kind in (MetricKind.MEAN, MetricKind.RATIO):
+            return self.y, self.y
+        return 0.0, math.inf if metric.kind is MetricKind.QUANTILE else 1.0
 
 
 def definition(name: str) -> MetricDefinition:
@@ -111,9 +117,9 @@ def measure(
             cells["late_assignment", cohort] = _cells([(r.y, r.y, r.d) for r in own if r.mature])
         for source, arm in {(x.source, x.arm) for x in lost}:
             same = [x for x in lost if (x.source, x.arm) == (source, arm)]
-            found = [(x.y, x.y, x.d) for x in same for _ in range(x.count)]
+            found = [(*x.ends(metric), x.d) for x in same for _ in range(x.count)]
             gone[source, Cohort(experiment, None, name, arm)] = _cells(found)
-            everything = [(x.y, x.y, x.d) for x in lost if x.arm == arm for _ in range(x.count)]
+            everything = [(*x.ends(metric), x.d) for x in lost if x.arm == arm for _ in range(x.count)]
             gone["any", Cohort(experiment, None, name, arm)] = _cells(everything)
     return Measurements(moments, quantiles, cells, gone, tuple(rows), {f.name: f for f in facts}, frozenset())
 

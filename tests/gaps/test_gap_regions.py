@@ -317,10 +317,12 @@ def test_what_is_counted_of_a_lost_request_is_known(requests, lost):
     assert ends(region) == pytest.approx((min(every), max(every)))
 
 
-def test_only_what_the_gaps_own_table_lost_is_open():
+def test_each_tables_orphans_show_a_part_of_one_loss_and_are_bounded_with_all_of_it():
     requests = [Request(a, y) for a in ARMS for y in (0.0, 1.0)]
     world = measure({SHARE: requests}, [Lost("hires", CONTROL)])
-    assert ends(opened(world, SHARE, "orphan_rows", "messages", None, 3).region) == (0.0, 0.0)
+    alone = ends(opened(world, SHARE, "orphan_rows", "messages", None, 3).region)
+    assert alone == pytest.approx((1 / 2 - 2 / 3, 1 / 2 - 1 / 3))
+    assert alone == ends(opened(world, SHARE, "orphan_rows", "hires", None, 1).region)
 
 
 @settings(max_examples=20, deadline=None)

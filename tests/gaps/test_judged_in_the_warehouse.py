@@ -6,12 +6,12 @@ import math
 
 import pytest
 
+from benchmarks.compiled_line import compiled_run
 from dagster_pipeline.demo.faults import Drift, Faults
 from dagster_pipeline.demo.world import WorldSpec
 from dagster_pipeline.gaps.dashboards import found_dashboards
 from dagster_pipeline.gaps.drifts import found_drifts
 from dagster_pipeline.gaps.imbalance import found_imbalance
-from benchmarks.compiled_line import compiled_run
 
 PLANTED = Faults(drifts=(Drift("category", "moving", 0.18, "treatment"),), imbalance=0.6, stale_dashboard=0.5)
 

@@ -1,6 +1,7 @@
 """Evidence from measurements, and what open gaps add to it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from small_worlds import CONTROL, TREATMENT, UNKNOWN, Lost, Request, definition,
 
 from dagster_pipeline.gaps.effects import EffectCalculator, OpenGaps, at_estimate, hull, is_closed
 from dagster_pipeline.gaps.evidence import EvidenceReader, statistic_of
-from dagster_pipeline.gaps.opened import UnknownRows, can_count, with_unknown_rows
+from dagster_pipeline.gaps.opened import RowsTold, UnknownRows, can_count, with_unknown_rows
 from dagster_pipeline.statistics.evidence import Estimate, Region
 
 MEAN, RATIO, SHARE, MEDIAN = "quotes_per_request", "refund_rate", "hire_rate_7d", "ttfq_median"
@@ -51,22 +52,22 @@ def test_immature_requests_count_in_the_joint_evidence_alone():
     assert found.joint(metric(SHARE)).arms[TREATMENT].cells.total == 2
 
 
-def test_lost_requests_of_a_mean_join_with_what_is_counted_of_them_and_others_as_missing():
+def test_lost_requests_of_a_mean_join_with_what_is_counted_of_them_and_others_with_all_they_may_be():
     lost = [Lost("quotes", CONTROL, 3.0, count=2), Lost("quotes", UNKNOWN, 1.0), Lost("hires", CONTROL, 0.0)]
     requests = [Request(CONTROL, 2.0), Request(TREATMENT, 1.0)]
     counted = reader(requests, MEAN, lost).with_lost(metric(MEAN), "quotes")
     assert sums(counted.arms[CONTROL].cells) == (8.0, 8.0, 3.0)
     assert sums(counted.unlabelled.cells) == (1.0, 1.0, 1.0)
     shares = reader([Request(CONTROL, 1.0), Request(TREATMENT, 1.0)], SHARE, lost)
-    assert shares.with_lost(metric(SHARE), "quotes").arms[CONTROL].missing == 2
-    assert shares.joint(metric(SHARE)).arms[CONTROL].missing == 3
-    assert shares.joint(metric(SHARE)).unlabelled.missing == 1
+    assert sums(shares.with_lost(metric(SHARE), "quotes").arms[CONTROL].cells) == (1.0, 3.0, 3.0)
+    assert sums(shares.joint(metric(SHARE)).arms[CONTROL].cells) == (1.0, 4.0, 4.0)
+    assert sums(shares.joint(metric(SHARE)).unlabelled.cells) == (0.0, 1.0, 1.0)
 
 
 def test_a_lost_requests_segment_is_lost_too_so_every_segment_may_hold_it():
     lost = [Lost("quotes", CONTROL)]
     found = EvidenceReader(measure({SHARE: [Request(CONTROL, 1.0)]}, lost, segment="geo=a"), design())
-    assert found.joint(metric(SHARE), "geo=a").arms[CONTROL].missing == 1
+    assert sums(found.joint(metric(SHARE), "geo=a").arms[CONTROL].cells) == (1.0, 2.0, 2.0)
 
 
 def test_an_arm_without_requests_is_empty_evidence_and_an_infinite_quantile_is_infinite():
@@ -116,6 +117,34 @@ def test_rows_of_unknown_requests_open_as_many_requests_as_there_are_rows():
     times = opened(MEDIAN, [10, 20, math.inf, math.inf], 3)
     assert sorted(np.repeat(times.low, times.count)) == [0, 0, 0, 10]
     assert sorted(np.repeat(times.high, times.count)) == [10, 20, math.inf, math.inf]
+
+
+def test_rows_are_not_spent_on_requests_that_are_open_already():
+    """An undated hire may be in time anyway: a hire of no known request adds to those that have none."""
+    requests = [Request(CONTROL, 0.0, 0.0, 1.0), Request(CONTROL, 0.0), Request(CONTROL, 0.0)]
+    found = reader(requests, SHARE).joint(metric(SHARE))
+    cells = with_unknown_rows(found, UnknownRows("hires", 1)).arms[CONTROL].cells
+    assert sums(cells)[:2] == (0.0, 2.0)
+
+
+def test_what_is_told_of_rows_without_a_request_limits_what_they_add():
+    """A refund comes with its hire, flags with their quotes, amounts as they are."""
+
+    def levels(name, source, rows, told):
+        found = reader([Request(CONTROL, 4.0, d=10.0)], name).observed(metric(name))
+        unknown = UnknownRows(source, rows, told=told)
+        low, high, d = sums(with_unknown_rows(found, unknown).arms[CONTROL].cells)
+        return low / d, high / d
+
+    hires = RowsTold(refunded=1, perhaps_refunded=1, flagged=0, flags=0, amount=70.0)
+    assert levels("refund_rate", "hires", 5, hires) == pytest.approx((4 / 14, 6 / 12))
+    quotes = RowsTold(refunded=0, perhaps_refunded=0, flagged=1, flags=3, amount=0.0)
+    assert levels("spam_flags_per_1000_quotes", "quotes", 5, quotes) == pytest.approx((4 / 14, 7 / 11))
+    amounts = reader([Request(CONTROL, 40.0)], "gmv_per_request").observed(metric("gmv_per_request"))
+    cells = with_unknown_rows(amounts, UnknownRows("hires", 2, told=hires)).arms[CONTROL].cells
+    assert sums(cells)[:2] == (40.0, 110.0)
+    assert can_count(definition("gmv_per_request"), "hires", hires)
+    assert not can_count(definition("gmv_per_request"), "hires", replace(hires, amount=None))
 
 
 def test_rows_enter_the_numerator_or_the_denominator_they_are_counted_in():

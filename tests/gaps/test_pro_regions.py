@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from benchmarks.compiled_line import warehouse
 from dagster_pipeline.config.metrics import metric_definitions
 from dagster_pipeline.gaps.evidence import REPAIRED, EvidenceReader, ExperimentDesign, statistic_of
 from dagster_pipeline.gaps.measurements import read_measurements
@@ -19,7 +20,6 @@ from dagster_pipeline.gaps.pros import ProOpening, pro_opening, pro_region
 from dagster_pipeline.statistics.bounds.open_units import share_ends
 from dagster_pipeline.statistics.evidence import Moments
 from dagster_pipeline.transform.dbt_runner import DbtProjectRunner, vars_argument
-from benchmarks.compiled_line import warehouse
 
 START = datetime(2026, 10, 1)  # noqa: DTZ001
 LAST_DAY, HORIZON = 40, 7.0  # the clock stands at LAST_DAY; times are days after START

@@ -33,6 +33,7 @@ FILES = (
     "register.json",
     "verdict.json",
     "metrics.json",
+    "scenarios.json",
     "register.csv",
     "summary.md",
     "report/index.html",
@@ -189,6 +190,7 @@ def assert_files(line: Line) -> None:
     texts = {name: (line.output / name).read_text(encoding="utf-8") for name in FILES}
     jsonschema.validate(line.register, schema("register"))
     jsonschema.validate(line.metrics, schema("metrics"))
+    jsonschema.validate(line.read("scenarios.json"), schema("scenarios"))
     verdicts = [
         line.verdict,
         *map(json.loads, (p.read_text("utf-8") for p in line.output.glob("verdicts/*.json"))),

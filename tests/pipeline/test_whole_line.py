@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 from line import assert_metrics_equal_recomputation, place_of, planted_places, plumbline
+from rich.console import Console
+
+from dagster_pipeline.report.terminal import render_register
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.pipeline
 
@@ -78,6 +84,41 @@ def test_the_story_holds_the_launch_and_says_by_which_gaps(story):
     serious = {gap["gap_id"] for gap in story.gaps if gap["severity"] in ("blocker", "high")}
     assert serious & set(story.verdict["blocked_by"])
     assert story.gap("stale_source", "hires")["gap_id"] in story.verdict["blocked_by"]
+
+
+def test_the_join_leaves_six_per_cent_without_a_variant_which_is_high_and_was_a_blocker(story):
+    for place in (("quotes", "variant"), ("requests", None)):
+        gap = story.gap("missing_variant", *place)
+        assert gap["severity"] == "high", gap["severity_reason"]
+        assert (
+            "Without the join, by the variants of the quotes alone, it would be a blocker"
+            in (gap["severity_reason"])
+        )
+
+
+def test_the_break_even_of_the_story_is_printed_everywhere(story):
+    """In the terminal, the summary, the report and the README, in the same words; it is δ* of the share that is left."""
+    gap = story.gap("missing_variant", "requests")
+    share = gap["share_residual"] * min(i["delta_star"] for i in gap["metrics"] if i["delta_star"])
+    said = f"GO survives up to {100 * share:.3g}% of requests without a variant; you have 6%."
+    console = Console(file=io.StringIO(), width=400)
+    console.print(render_register(story.outcome.report))
+    printed = {
+        "terminal": console.file.getvalue(),
+        "summary": (story.output / "summary.md").read_text(encoding="utf-8"),
+        "report": (story.output / "report" / "index.html").read_text(encoding="utf-8"),
+        "README": " ".join((ROOT / "README.md").read_text(encoding="utf-8").split()),
+    }
+    assert [where for where, text in printed.items() if said not in text] == []
+
+
+def test_the_scenarios_of_the_story_are_told_and_valid(story):
+    found = story.read("scenarios.json")["experiments"][0]
+    assert (found["answers"]["base"], found["answers"]["worst"]) == ("passed", "failed")
+    for rule in found["rules"]:
+        assert rule["is_open"]
+        assert rule["unlabelled_requests"] > 1_000
+        assert rule["scenarios_not_bounds"]["all_missing_in_treatment"]["value"] is not None
 
 
 def test_repaired_metrics_of_the_story_are_those_of_the_raw_files(story):

@@ -5,13 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
 from dagster_pipeline.config.types import Brief, Criterion, Experiment, Guardrail, Window
-from dagster_pipeline.criteria.vocabulary import Severity
+from dagster_pipeline.criteria.rules import Condition, Quantity, Rule, RuleKind, Side
+from dagster_pipeline.criteria.vocabulary import Outcome, Severity
+from dagster_pipeline.gaps.contingencies import Contingency
 from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
+from dagster_pipeline.gaps.scenarios import End, Played, ScenarioRow, Skew
 from dagster_pipeline.register.documents import link_checks
 from dagster_pipeline.report.model import (
     Coverage,
     EffectRow,
+    ExperimentScenarios,
     LevelRow,
     MetricTables,
     RunReport,
@@ -235,12 +239,54 @@ def the_joins():
     return (UnitJoins(EXPERIMENT, "customer", 40_000, 39_200, 37_584, by_source),)
 
 
+SKEW = Skew(Played(0.0033, -0.002, 0.0086, Outcome.PASSED), Played(0.0061, 0.0008, 0.0114, Outcome.PASSED))
+
+
+def a_rule(metric=HIRES, kind=RuleKind.CRITERION):
+    return Rule(metric, kind, (Condition(Quantity.ESTIMATE, Side.LOWER, -0.005),))
+
+
+def a_row(**fields):
+    defaults = {
+        "rule": a_rule(), "variant": ARM, "effect": "absolute", "best": End(0.0229, 0.0282, Outcome.PASSED),
+        "base": Played(0.005, -0.001, 0.011, Outcome.PASSED), "worst": End(-0.0135, -0.0189, Outcome.FAILED),
+        "is_open": True, "unlabelled": 2_400, "skew": SKEW,
+    }  # fmt: skip
+    return ScenarioRow(**(defaults | fields))
+
+
+def a_closed_row(**fields):
+    base = Played(-0.179, -0.204, -0.153, Outcome.PASSED)
+    closed = {
+        "best": End(-0.179, -0.204, Outcome.PASSED),
+        "base": base,
+        "worst": End(-0.179, -0.153, Outcome.PASSED),
+    }
+    return a_row(
+        rule=a_rule(TTFQ), effect="relative", is_open=False, unlabelled=0, skew=None, **(closed | fields)
+    )
+
+
+def a_stand_in(**fields):
+    defaults = {
+        "name": "3-day hires", "metric": HIRES, "variant": ARM, "effect": "absolute", "value": 0.0044,
+        "lower": -0.001, "upper": 0.0098, "applies_to": (the_gaps()[0].gap_id,), "because": "hires are late",
+        "assumption": "Later hires come as they did before",
+    }  # fmt: skip
+    return Contingency(**(defaults | fields))
+
+
+def the_scenarios():
+    """One rule that the gaps leave open, one that they do not, and a stand-in."""
+    return (ExperimentScenarios(EXPERIMENT, (a_closed_row(), a_row()), (a_stand_in(),)),)
+
+
 def the_report(**fields):
     gaps = the_gaps()
     defaults = {
         "run_id": "20261106T061241-3fa9c1", "as_of": AS_OF, "evaluated_at": AS_OF + timedelta(hours=6),
         "gaps": gaps, "checks": the_checks(gaps), "coverage": Coverage(14, 13), "verdicts": (a_verdict(),),
-        "metrics": the_metrics(), "sources": the_sources(), "unit_joins": the_joins(),
+        "metrics": the_metrics(), "scenarios": the_scenarios(), "sources": the_sources(), "unit_joins": the_joins(),
         "experiments": (the_experiment(),),
         "briefs": (the_brief(),),
         "absent": ("No pre-period data, so arms were not compared before the start.",),
@@ -290,8 +336,16 @@ def a_hostile_report():
     effects = tuple(
         EffectRow(text, text, text, EffectKind.RELATIVE, float("inf"), reason=text) for text in HOSTILE
     )
+    scenarios = tuple(
+        ExperimentScenarios(
+            text,
+            (a_row(rule=a_rule(text), variant=text, worst=End(None, None, Outcome.MISSING, text)),),
+            (a_stand_in(name=text, metric=text, variant=text, because=text, assumption=text, applies_to=(text,)),),
+        )
+        for text in HOSTILE
+    )  # fmt: skip
     return the_report(
-        run_id=HOSTILE[0], gaps=gaps, checks=link_checks(checks, gaps), verdicts=verdicts, sources=sources,
+        scenarios=scenarios, run_id=HOSTILE[0], gaps=gaps, checks=link_checks(checks, gaps), verdicts=verdicts, sources=sources,
         unit_joins=joins,
         metrics=MetricTables(levels, effects), briefs=(), experiments=(), absent=HOSTILE,
     )  # fmt: skip
@@ -300,6 +354,6 @@ def a_hostile_report():
 def an_empty_report():
     """A run that could look at nothing."""
     return the_report(
-        gaps=(), checks=(), coverage=Coverage(0, 0), verdicts=(), metrics=MetricTables(), sources=(), unit_joins=(),
+        gaps=(), checks=(), coverage=Coverage(0, 0), verdicts=(), metrics=MetricTables(), scenarios=(), sources=(), unit_joins=(),
         briefs=(), experiments=(), absent=(),
     )  # fmt: skip

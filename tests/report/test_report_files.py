@@ -21,7 +21,8 @@ from dagster_pipeline.report.model import EffectRow, LevelRow, MetricTables
 from dagster_pipeline.statistics.evidence import EffectKind
 
 EVERY_FILE = {
-    "register.json", "verdict.json", "metrics.json", "register.csv", "summary.md", "report/index.html",
+    "register.json", "verdict.json", "metrics.json", "scenarios.json", "register.csv", "summary.md",
+    "report/index.html",
     ".run.json",
 }  # fmt: skip
 

@@ -2,96 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 import pytest
-from dealt_worlds import arm, cells_of, evidence_of, level_of
-from hypothesis import assume, given, settings
+from dealt_worlds import arm, evidence_of
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagster_pipeline.statistics.bounds.dealing import Blocks, MeanEnd, Pile
-from dagster_pipeline.statistics.bounds.dealing_quantile import QuantileEnd, known_split_level
-from dagster_pipeline.statistics.bounds.dealing_ratio import RatioEnd
 from dagster_pipeline.statistics.bounds.design import OpenCount, blocks
 from dagster_pipeline.statistics.effects import effect, extreme_effects
 from dagster_pipeline.statistics.evidence import Better, Cells, EffectKind, Metric, MetricEvidence, MetricKind
-from dagster_pipeline.statistics.quantiles import Steps
 from dagster_pipeline.statistics.regions import joint_region, label_region
 
 EXAMPLES = settings(max_examples=300, deadline=None)
-RATIO = Metric("refunds", MetricKind.RATIO, Better.LOWER, EffectKind.ABSOLUTE)
 MEDIAN = Metric("ttfq", MetricKind.QUANTILE, Better.LOWER, EffectKind.RELATIVE, quantile=0.5)
 MEAN = Metric("tickets", MetricKind.MEAN, Better.LOWER, EffectKind.RELATIVE)
-
-requests = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=5)
-
-
-def _one_block(first: int, last: int) -> Blocks:
-    return Blocks(np.array([float(first)]), np.array([float(last)]))
-
-
-@EXAMPLES
-@given(requests, requests, st.data(), st.booleans())
-def test_a_ratio_over_a_range_of_k_is_the_extreme_over_all_its_subsets(own, pile, data, highest):
-    assume(sum(d for _, d in own) > 0)
-    first = data.draw(st.integers(0, len(pile)))
-    last = data.draw(st.integers(first, len(pile)))
-    cells = cells_of(RATIO, pile)
-    end = RatioEnd(arm(RATIO, own).moments, cells.low, cells.d, cells.count, highest)
-    reachable = [
-        level_of(own + list(chosen), RATIO)
-        for k in range(first, last + 1)
-        for chosen in itertools.combinations(pile, k)
-    ]
-    expected = max(reachable) if highest else min(reachable)
-    assert end.levels(_one_block(first, last))[0] == pytest.approx(expected)
-    assert end.filled(first, last).value == pytest.approx(expected)
-
-
-values = st.lists(st.integers(0, 9), min_size=1, max_size=6)
-
-
-def _steps(numbers: list) -> Steps:
-    return Steps.of(np.array(numbers, float), np.ones(len(numbers), np.int64))
-
-
-@EXAMPLES
-@given(values, values, st.data(), st.booleans())
-def test_a_quantile_over_a_range_of_k_is_never_short_of_any_of_its_subsets(own, pile, data, highest):
-    first = data.draw(st.integers(0, len(pile)))
-    last = data.draw(st.integers(first, len(pile)))
-    found = QuantileEnd.of(_steps(own), _steps(pile), 0.5, highest).levels(_one_block(first, last))[0]
-    by_k = [
-        [level_of(own + list(chosen), MEDIAN) for chosen in itertools.combinations(pile, k)]
-        for k in range(first, last + 1)
-    ]
-    reachable = [level for levels in by_k for level in levels]
-    assert found >= max(reachable) if highest else found <= min(reachable)
-    if first == last:
-        assert found == (max(reachable) if highest else min(reachable))
-        assert found == known_split_level(_steps(own), _steps(pile), 0.5, first, highest)
-
-
-@EXAMPLES
-@given(values, st.data())
-def test_a_pile_is_taken_from_its_own_end(numbers, data):
-    k = data.draw(st.integers(0, len(numbers)))
-    cells = cells_of(MEAN, numbers)
-    for largest_first in (True, False):
-        taken = sorted(numbers, reverse=largest_first)[:k]
-        pile = Pile.of(cells.low, cells.count, largest_first)
-        assert pile.sum(np.array([float(k)]))[0] == pytest.approx(sum(taken))
-        assert pile.square(k) == pytest.approx(sum(y * y for y in taken))
-
-
-def test_an_infinite_value_is_taken_first_and_only_if_anything_is():
-    pile = Pile.of(np.array([1.0, math.inf]), np.array([2, 1]), largest_first=True)
-    assert pile.sum(np.array([0.0, 1.0, 3.0])).tolist() == [0.0, math.inf, math.inf]
-    end = MeanEnd(arm(MEAN, [1, 2]).moments, pile, highest=True)
-    assert end.levels(_one_block(0, 0))[0] == 1.5
-    assert math.isinf(end.filled(1, 1).variance)
 
 
 @EXAMPLES

@@ -74,3 +74,50 @@ def test_expected_direction_is_the_sign_of_what_the_repair_took_away():
     assert expected_direction(0.05, 0.05, LOWER) is Direction.NONE
     assert expected_direction(None, 0.05, LOWER) is Direction.EITHER
     assert expected_direction(0.051, 0.05, HIGHER, negligible=0.01) is Direction.NONE
+
+
+def test_what_rounding_leaves_is_no_bias_and_more_than_that_is_one():
+    for better, over in ((HIGHER, Direction.INFLATES), (LOWER, Direction.DEFLATES)):
+        assert expected_direction(0.5 + 1.5e-12, 0.5, better) is over
+        assert expected_direction(0.5 + 0.5e-12, 0.5, better) is Direction.NONE
+        assert expected_direction(1000.0 + 5e-10, 1000.0, better) is Direction.NONE
+        assert expected_direction(1000.0 + 5e-9, 1000.0, better) is over
+        assert direction(0.5 + 1.5e-12, 0.5, 0.5, better) is over
+        assert direction(0.5 + 0.5e-12, 0.5, 0.5, better) is Direction.NONE
+        assert direction(1000.0 + 5e-10, 1000.0, 1000.0, better) is Direction.NONE
+        assert direction(1000.0 + 5e-9, 1000.0, 1000.0, better) is over
+
+
+def test_a_region_that_begins_at_the_estimate_up_to_rounding_proves_the_side_it_lies_on():
+    below, above = (0.3, 0.5 + 0.5e-12), (0.5 - 0.5e-12, 0.7)
+    assert direction(0.5, *below, HIGHER) is Direction.INFLATES
+    assert direction(0.5, *above, HIGHER) is Direction.DEFLATES
+    assert direction(0.5, *below, LOWER) is Direction.DEFLATES
+    assert direction(0.5, *above, LOWER) is Direction.INFLATES
+    assert direction(0.5, 0.3, 0.5 + 1.5e-12, HIGHER) is Direction.EITHER
+    assert direction(0.5, 0.5 - 1.5e-12, 0.7, HIGHER) is Direction.EITHER
+    assert direction(1000.0, 900.0, 1000.0 + 5e-10, HIGHER) is Direction.INFLATES
+    assert direction(1000.0, 1000.0 - 5e-10, 1100.0, HIGHER) is Direction.DEFLATES
+
+
+def test_without_an_unrepaired_estimate_the_slack_is_that_of_nought():
+    assert direction(None, 0.5, 0.7, HIGHER) is Direction.EITHER
+    assert direction(None, 0.5, 0.7, LOWER, only_shrinks=True) is Direction.TOWARD_ZERO
+    assert direction(0.5, None, 0.4, LOWER) is Direction.DEFLATES
+    assert direction(0.5, 0.6, None, LOWER) is Direction.INFLATES
+    assert expected_direction(0.5, None, HIGHER) is Direction.EITHER
+
+
+def test_the_room_to_the_threshold_is_the_same_from_either_side():
+    assert (
+        epsilon(limit=-0.01, threshold=0.02) == epsilon(limit=0.02, threshold=-0.01) == pytest.approx(0.003)
+    )
+    assert epsilon(0.02, None) == epsilon(None, None) == 0
+
+
+def test_a_bias_of_exactly_what_is_negligible_or_of_rounding_is_none():
+    rounding = 1e-12
+    assert direction(0.0, -rounding, rounding, HIGHER) is Direction.NONE
+    assert direction(0.0, -0.5, rounding, HIGHER) is Direction.INFLATES
+    assert direction(0.0, -rounding, 0.5, HIGHER) is Direction.DEFLATES
+    assert expected_direction(0.0, rounding, HIGHER) is Direction.NONE

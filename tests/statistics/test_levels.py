@@ -141,6 +141,32 @@ def test_what_does_not_exist_is_none_with_a_reason():
 def test_one_unit_has_a_level_but_no_interval():
     found = level(arm(MEAN, [3]), MEAN, 0.9, clustered=False)
     assert (found.value, found.ci_lower, found.ci_upper) == (300, None, None)
+    effect = estimate(arm(MEAN, [3]), arm(MEAN, [1, 2]), MEAN, 0.9, clustered=False)
+    assert (effect.value, effect.ci_lower, effect.ci_upper) == (pytest.approx(1.0), None, None)
+
+
+def test_a_treatment_at_nought_has_lost_everything_and_the_log_scale_says_no_more():
+    effect = estimate(arm(MEAN, [0, 0]), arm(MEAN, [1, 2]), MEAN, 0.9, clustered=False)
+    assert (effect.value, effect.ci_lower, effect.ci_upper) == (-1.0, None, None)
+
+
+def test_a_ratios_interval_ends_at_nought_and_may_exceed_what_one_request_holds():
+    metric = Metric("refunds", MetricKind.RATIO, Better.LOWER, EffectKind.ABSOLUTE, support=(0.0, 1.0))
+    found = level(arm(metric, [(0, 1), (3, 1)]), metric, 0.9, clustered=False)
+    assert found.value == pytest.approx(1.5)
+    assert found.ci_lower == 0
+    assert found.ci_upper > 1.5
+
+
+def test_a_quantile_known_without_its_distribution_has_no_interval():
+    known = ArmEvidence(arm(MEDIAN, [1.0, 2.0, 3.0]).moments, cells_of(MEDIAN, []))
+    found = level(known, MEDIAN, 0.9, clustered=False, exact_quantile=2.0)
+    assert (found.value, found.ci_lower, found.ci_upper) == (2.0, None, None)
+    whole = arm(MEDIAN, [2.0, 4.0, 6.0])
+    for pair, levels in (((known, whole), (2.0, 4.0)), ((whole, known), (4.0, 2.0))):
+        found = estimate(*pair, MEDIAN, 0.9, clustered=False, exact=levels)
+        assert found.value == pytest.approx(levels[0] / levels[1] - 1)
+        assert (found.ci_lower, found.ci_upper) == (None, None)
 
 
 def test_a_clustered_share_of_nought_is_not_certain():

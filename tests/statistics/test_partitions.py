@@ -125,6 +125,14 @@ def test_a_monday_is_held_against_mondays_not_against_the_weekend_before():
     assert found.expected == pytest.approx(1000)
 
 
+def test_a_table_that_rests_at_weekends_misses_no_weekend_and_a_weekday_that_is_gone_is_found():
+    rows = 1000 * (week(HARD, 42, 0) == 1)
+    assert missing_days(by_day(0, rows)) == ()
+    rows[16] = 0
+    (found,) = missing_days(by_day(0, rows))
+    assert found.day == START + timedelta(days=16)
+
+
 def test_the_first_and_the_last_day_may_be_cut():
     rows = np.full(28, 1000)
     rows[[0, -1]] = 3

@@ -251,7 +251,7 @@ def test_joint_region_contains_every_world_and_no_arm_goes_beyond_its_own_extrem
     assert outermost is None or _same(region.upper, outermost)
 
 
-@FEWER
+@EXAMPLES
 @given(st.lists(spans, min_size=1, max_size=4), st.lists(spans, min_size=1, max_size=4))
 def test_interval_region_equals_the_outcome_region_of_the_same_requests(t, c):
     region = outcome_region(evidence_of(MEAN, t, c, []), "treatment", CONFIDENCE)
@@ -273,7 +273,7 @@ def test_interval_region_equals_the_outcome_region_of_the_same_requests(t, c):
     assert (ends.gate_lower, ends.gate_upper) == pytest.approx((other.gate_lower, other.gate_upper))
 
 
-@FEWER
+@EXAMPLES
 @given(seconds, seconds)
 def test_quantile_interval_region_is_the_effect_of_the_two_extremes(t, c):
     slower = [value + 1 for value in t], [value + 2 for value in c]

@@ -252,3 +252,12 @@ def test_segments_are_the_briefs_once_each_and_only_where_the_column_is_there():
     assert segments([]) == ("category",)
     assert segments([a_brief("geo"), a_brief(("category", "geo"))]) == ("geo", "category")
     assert segments([a_brief("geo")], without("requests", "geo")) == ()
+
+
+def test_what_a_launch_touched_is_held_against_as_long_a_time_before_as_its_window_is():
+    window = Window(start=datetime(2026, 10, 1, tzinfo=UTC), end=datetime(2026, 10, 29, tzinfo=UTC))
+    touched = {"category": ("moving", "dj")}
+    one = Experiment(id="x", control="a", split={"a": 0.5, "b": 0.5}, window=window, touched=touched)
+    (found,) = built(a_config(experiments=[one])).variables["experiments"]
+    assert found["touched"] == {"category": ["moving", "dj"]}
+    assert found["compared_from"] == "2026-09-03 00:00:00.000000"

@@ -9,9 +9,9 @@ from functools import cache
 
 import pytest
 
+from benchmarks.compiled_line import compiled_run, shown
 from dagster_pipeline.gaps.model import Gap
 from tests.worlds.breaks import ADDRESSES, COLUMN_BREAKS, COLUMNS, PLAIN, ColumnBreak, select_list
-from benchmarks.compiled_line import compiled_run, shown
 
 WIDEST = max(map(len, COLUMNS.values()))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_pipeline.demo.world import WorldSpec
 from benchmarks.compiled_line import compiled_run, shown
+from dagster_pipeline.demo.world import WorldSpec
 
 SEEDS = range(50)
 IN_EVERY_RUN = 5

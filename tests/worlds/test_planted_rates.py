@@ -13,10 +13,10 @@ from functools import cache
 import pytest
 from scipy.stats import binomtest
 
+from benchmarks.compiled_line import CompiledRun, Place, compiled_run, place_of, shown
 from dagster_pipeline.demo.faults import Drift, Faults, HourShift, MissingPartition
 from dagster_pipeline.demo.world import WorldSpec
 from dagster_pipeline.gaps.model import Gap
-from benchmarks.compiled_line import CompiledRun, Place, compiled_run, place_of, shown
 
 RATES = (0.005, 0.02, 0.06, 0.18)
 IN_EVERY_RUN = (0.02, 0.18)

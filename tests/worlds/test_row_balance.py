@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.compiled_line import CompiledRun, config_of, run_relations, warehouse
 from dagster_pipeline.demo.spec import TIME_COLUMNS, WorldSpec
 from dagster_pipeline.gaps.measurements import Measurements
-from benchmarks.compiled_line import CompiledRun, config_of, run_relations, warehouse
 
 Rows = list[tuple[str | None, ...]]
 Tables = dict[str, Rows]

@@ -59,10 +59,11 @@ class Pile:
 
     @classmethod
     def of(cls, values: FloatArray, counts: IntArray, largest_first: bool) -> Pile:
-        """Orders the cells; every request of a cell has the cell's value."""
-        order = np.argsort(values, kind="stable")
+        """Orders the cells; every request of a cell has the cell's value. Cells that hold nobody vanish."""
+        held = counts > 0
+        order = np.argsort(values[held], kind="stable")
         order = order[::-1] if largest_first else order
-        value, count = values[order], counts[order].astype(np.float64)
+        value, count = values[held][order], counts[held][order].astype(np.float64)
         running = [
             np.concatenate(([0.0], np.cumsum(part))) for part in (count, value * count, value**2 * count)
         ]

@@ -32,7 +32,8 @@ class QuantileEnd:
     def levels(self, blocks: Blocks) -> FloatArray:
         """The extreme quantile over a block of k, by bisection on the grid; nan where the arm would be empty.
 
-        Over a block of several k the counts are taken at one end and the rank at the other: outward.
+        Over a block of several k the counts are taken at one end and the rank at the other: outward. A rank
+        beyond the counts is the greatest value there is.
         """
         first, last = blocks.first.astype(np.int64), blocks.last.astype(np.int64)
         counted, ranked = (first, last) if self.highest else (last, first)
@@ -42,10 +43,11 @@ class QuantileEnd:
             np.zeros(len(first), np.int64),
             np.full(len(first), max(len(self.values) - 1, 0), np.int64),
         )
-        while np.any(low < high):
+        while np.any(searching := low < high):
             middle = (low + high) // 2
             enough = self._below(middle, counted) >= rank
-            low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+            low = np.where(searching & ~enough, middle + 1, low)
+            high = np.where(searching & enough, middle, high)
         found = self.values[low] if len(self.values) else np.full(len(first), np.nan)
         return np.where(size > 0, found, np.nan)
 

@@ -62,10 +62,11 @@ class RatioEnd:
         return self._dinkelbach(blocks)
 
     def _dinkelbach(self, blocks: Blocks) -> tuple[FloatArray, FloatArray]:
+        y = np.where(self.count > 0, self.y, 0.0)  # a cell that holds nobody may be infinite
         ratio = np.full(len(blocks.first), self.arm.y / self.arm.d)
         for _ in range(_ROUNDS):
             taken = self._best_counts(ratio, blocks)
-            new = (self.arm.y + taken @ self.y) / (self.arm.d + taken @ self.d)
+            new = (self.arm.y + taken @ y) / (self.arm.d + taken @ self.d)
             if np.allclose(new, ratio, rtol=1e-14, atol=0.0):
                 break
             ratio = new

@@ -25,7 +25,8 @@ unusable as (
 orphans as (
     select
         'requests' as source_name, unusable_request_id as request_id, 0 as n_quotes, 0 as n_hires, 0 as n_refunded_hires,
-        0 as gmv, 0 as n_support_tickets
+        0 as gmv, 0 as n_support_tickets, 0 as n_any_quotes, 0 as n_any_hires, 0 as gmv_any,
+        0 as n_any_hires_of_unknown_amount
     from unusable
     {%- for source in children %}
     union all
@@ -36,7 +37,11 @@ orphans as (
         {{ "case when is_kept and " ~ is_counted('hires', 'hired_at') ~ " then 1 else 0 end" if source == 'hires' else '0' }} as n_hires,
         {{ "case when is_kept and " ~ is_counted('hires', 'hired_at') ~ " and lower(outcome) in ('refunded', 'disputed') then 1 else 0 end" if source == 'hires' else '0' }} as n_refunded_hires,
         {{ "case when is_kept and " ~ is_counted('hires', 'hired_at') ~ " then coalesce(amount, 0) else 0 end" if source == 'hires' else '0' }} as gmv,
-        {{ "case when is_kept and " ~ is_counted('support_tickets', 'opened_at') ~ " then 1 else 0 end" if source == 'support_tickets' else '0' }} as n_support_tickets
+        {{ "case when is_kept and " ~ is_counted('support_tickets', 'opened_at') ~ " then 1 else 0 end" if source == 'support_tickets' else '0' }} as n_support_tickets,
+        {{ 'case when is_duplicate then 0 else 1 end' if source == 'quotes' else '0' }} as n_any_quotes,
+        {{ 'case when is_duplicate then 0 else 1 end' if source == 'hires' else '0' }} as n_any_hires,
+        {{ 'case when is_duplicate then 0 else coalesce(amount, 0) end' if source == 'hires' else '0' }} as gmv_any,
+        {{ 'case when is_duplicate or amount is not null then 0 else 1 end' if source == 'hires' else '0' }} as n_any_hires_of_unknown_amount
     from {{ children[source] }}
     left join unusable on request_id = unusable.unusable_request_id
     where quarantine_reason is null and {{ is_not_later(dated[source]) }}
@@ -65,7 +70,11 @@ lost as (
         sum(n_hires) as n_hires,
         sum(n_refunded_hires) as n_refunded_hires,
         sum(gmv) as gmv,
-        sum(n_support_tickets) as n_support_tickets
+        sum(n_support_tickets) as n_support_tickets,
+        sum(n_any_quotes) as n_any_quotes,
+        sum(n_any_hires) as n_any_hires,
+        sum(gmv_any) as gmv_any,
+        sum(n_any_hires_of_unknown_amount) as n_any_hires_of_unknown_amount
     from orphans
     group by request_id
 

@@ -1,14 +1,25 @@
 {#- One pass over the quotes: what the metrics need per request, and the same with the removed duplicates left in. -#}
 {%- set quotes = ref('int_quotes') -%}
 {%- set requests = ref('int_requests') -%}
-with dated as (
+with contested as (
+
+    {# Quotes that are told in several ways as to whose they are or when: other contradictions move nothing here. -#}
+    select quote_id
+    from {{ quotes }}
+    where is_contested and quarantine_reason is null
+    group by quote_id
+    having min(request_id) <> max(request_id) or min(quoted_at) <> max(quoted_at) or count(quoted_at) not in (0, count(*))
+
+),
+
+dated as (
 
     select
-        request_id,
-        variant,
-        is_duplicate,
-        is_conflict,
-        is_contested,
+        quotes.request_id,
+        quotes.variant,
+        quotes.is_duplicate,
+        quotes.is_conflict,
+        contested.quote_id is not null as is_contested,
         {{ seconds_between('request_created_at', 'reconciled_at') }} as seconds_after_request,
         {{ seconds_between('request_created_at', 'quoted_at') }} as transaction_seconds,
         coalesce(is_disputed, false) as is_disputed,
@@ -18,8 +29,9 @@ with dated as (
         {{ is_not_later('reconciled_at') }} and not is_conflict as is_carrier,
         not is_duplicate and not is_conflict as is_single,
         quoted_at is null as is_repaired_from_log
-    from {{ quotes }}
-    where quarantine_reason is null and request_created_at is not null
+    from {{ quotes }} as quotes
+    left join contested on quotes.is_contested and quotes.quote_id = contested.quote_id
+    where quotes.quarantine_reason is null and quotes.request_created_at is not null
 
 ),
 

@@ -2,7 +2,7 @@
     `observed` holds mature requests at their value, `joint` every request between the least and the most its open gaps
     allow, `late_assignment` the mature ones with those assigned too late as the unknown ones. Means and ratios only among the
     requests without a variant, where the largest must be found; an arm's sums are in metric_statistics. The cohort and its
-    segments are counted in one scan. -#}
+    segments are counted in one scan, the cohort in bins a tenth as wide. -#}
 {%- set relation = ref('experiment_requests') -%}
 {%- set named = {} -%}
 {%- for r in readings() %}{% do named.update({r.name: r}) %}{% endfor -%}
@@ -33,8 +33,11 @@ with final as (
     from (
         select
             experiment_id, {% for s in p.segments %}{{ s }}, {% endfor %}variant, low, high, d,
-            case when low = high then {{ bin_of('nullif(low, ' ~ infinite() ~ ')') }} else -2 - {{ bin_of('low') }} end as bin,
-            case when low <> high then {{ bin_of('nullif(high, ' ~ infinite() ~ ')') }} end as high_bin
+            {%- for prefix, width in [('', 0.00498), ('fine_', 0.000498)] %}
+            case when low = high then {{ bin_of('nullif(low, ' ~ infinite() ~ ')', width) }} else -2 - {{ bin_of('low', width) }} end as {{ prefix }}bin,
+            case when low <> high then {{ bin_of('nullif(high, ' ~ infinite() ~ ')', width) }} end as {{ prefix }}high_bin
+            {{- ',' if not loop.last }}
+            {%- endfor %}
         from (
             select
                 experiment_id,
@@ -58,7 +61,8 @@ with final as (
                 {%- if m.kind in ('mean', 'ratio') %} and {{ variant }} = 'unknown'{% endif %}
         ) as outcomes
     ) as binned
-    group by {{ by_segment_sets(['experiment_id', 'variant', 'bin', 'high_bin', 'd'], p.segments) }}
+    group by {{ by_segment_sets(
+        ['experiment_id', 'variant', 'fine_bin', 'fine_high_bin', 'd'], ['experiment_id', 'variant', 'bin', 'high_bin', 'd'], p.segments) }}
     {%- if not loop.last %} union all {% endif %}
     {%- else %}
     select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as basis, {{ typed_null('text') }} as segment, {{ typed_null('text') }} as metric,

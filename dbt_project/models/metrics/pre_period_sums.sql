@@ -4,16 +4,11 @@
 {%- set requests = ref('request_metrics') -%}
 {%- set cohort = ref('experiment_requests') -%}
 {%- set assignments = ref('int_unit_assignments') -%}
-{%- set is_possible = is_mapped('requests', 'customer_id') and not mapping().get('everyone') -%}
-{%- set designed = experiments_mapping() if is_possible else [] -%}
+{%- set designed = experiments_mapping() if has_pasts() else [] -%}
 {%- set has_assignments = is_mapped('assignments', 'entity_id') -%}
 {%- set customers = designed | selectattr('unit', 'equalto', 'customer') | list if has_assignments else [] -%}
 {%- set others = designed | reject('in', customers) | list -%}
-{%- set names = metrics_mapping() | map(attribute='name') | list -%}
-{%- set covariates = [] -%}
-{%- if 'hire_rate_7d' in names -%}{%- do covariates.append({'name': 'hired_within_7d', 'x': 'n_hired * 1.0 / nullif(n_old_for_hires, 0)'}) -%}{%- endif -%}
-{%- if 'quoted_within_30m' in names -%}{%- do covariates.append({'name': 'quoted_within_30m', 'x': 'n_quoted * 1.0 / nullif(n_old_for_quotes, 0)'}) -%}{%- endif -%}
-{%- do covariates.append({'name': 'requests', 'x': 'ln(1.0 + n_requests)', 'plain': 'n_requests'}) -%}
+{%- set covariates = past_covariates() -%}
 with experiments as (
     {{ experiments() }}
 ),

@@ -17,10 +17,63 @@ with repeats as (
 
 ),
 
+{# A hire that is told in several ways: what each of them would make of it. #}
+contested_hires as (
+
+    select
+        hire_id,
+        min(hired_at) as soonest_at,
+        max(hired_at) as latest_at,
+        count(hired_at) < count(*) as is_undated_in_one,
+        min(request_id) <> max(request_id) as is_of_two_requests,
+        min(amount) as least_amount,
+        max(amount) as most_amount,
+        min(case when lower(outcome) in ('refunded', 'disputed') then 1 else 0 end) as least_refunded,
+        max(case when outcome is null or lower(outcome) in ('refunded', 'disputed') then 1 else 0 end) as most_refunded
+    from {{ hires }}
+    where is_contested and quarantine_reason is null
+    group by hire_id
+
+),
+
+told_hires as (
+
+    select
+        hires.*,
+        {{ seconds_between('hires.request_created_at', 'hires.hired_at') }} as seconds_after_request,
+        case
+            when contested_hires.hire_id is null then {{ seconds_between('hires.request_created_at', 'hires.hired_at') }}
+            when contested_hires.is_undated_in_one then 0
+            when hires.is_conflict then {{ seconds_between('hires.request_created_at', 'hires.hired_at') }}
+            else {{ seconds_between('hires.request_created_at', 'contested_hires.soonest_at') }}
+        end as sooner_seconds,
+        case
+            when contested_hires.hire_id is null then {{ seconds_between('hires.request_created_at', 'hires.hired_at') }}
+            when not contested_hires.is_undated_in_one and not contested_hires.is_of_two_requests and contested_hires.latest_at <= {{ as_of() }}
+                then {{ seconds_between('hires.request_created_at', 'contested_hires.latest_at') }}
+        end as later_seconds,
+        coalesce(contested_hires.is_of_two_requests, false) as is_of_two_requests,
+        contested_hires.least_amount,
+        contested_hires.most_amount,
+        contested_hires.least_refunded,
+        contested_hires.most_refunded
+    from {{ hires }} as hires
+    left join contested_hires on hires.is_contested and hires.hire_id = contested_hires.hire_id
+    where hires.quarantine_reason is null and hires.request_created_at is not null
+
+),
+
 dated_hires as (
 
     select
         request_id,
+        sooner_seconds,
+        later_seconds,
+        is_of_two_requests,
+        least_amount,
+        most_amount,
+        least_refunded,
+        most_refunded,
         amount,
         is_duplicate,
         is_conflict,
@@ -31,9 +84,8 @@ dated_hires as (
         {{ 'outcome is null' if is_mapped('hires', 'outcome') else 'false' }} as is_of_unknown_outcome,
         {{ 'amount is null' if is_mapped('hires', 'amount') else 'false' }} as is_of_unknown_amount,
         lower(outcome) in ('refunded', 'disputed') as is_refunded,
-        {{ seconds_between('request_created_at', 'hired_at') }} as seconds_after_request
-    from {{ hires }}
-    where quarantine_reason is null and request_created_at is not null
+        seconds_after_request
+    from told_hires
 
 ),
 
@@ -54,10 +106,18 @@ request_hires as (
         sum(case when is_undated and is_single and (is_refunded or is_of_unknown_outcome) then 1 else 0 end) as n_undated_refunds,
         sum(case when is_counted and is_single and is_of_unknown_outcome then 1 else 0 end) as n_hires_of_unknown_outcome,
         sum(case when is_single and is_of_unknown_amount then 1 else 0 end) as n_hires_of_unknown_amount,
-        sum(case when is_contested and not is_conflict then 1 else 0 end) as n_contested_hires,
-        sum(case when is_contested and not is_conflict then amount else 0 end) as gmv_contested,
-        sum(case when is_conflict then amount else 0 end) as gmv_other_readings,
-        sum(case when is_contested and not is_conflict and is_refunded then 1 else 0 end) as n_contested_refunds
+        min(case when is_counted then sooner_seconds end) as first_hire_seconds_if_sooner,
+        min(case when is_counted and not is_conflict then later_seconds end) as first_hire_seconds_if_later,
+        sum(case when not is_counted or not is_single then 0 when is_contested then least_refunded when is_refunded then 1 else 0 end) as n_refunded_hires_if_fewer,
+        sum(case
+            when not is_counted or not is_single or is_of_unknown_outcome then 0
+            when is_contested then most_refunded when is_refunded then 1 else 0 end) as n_refunded_hires_if_more,
+        sum(case
+            when not is_counted or not is_single or is_of_two_requests then 0
+            when is_contested then least_amount else amount end) as gmv_if_less,
+        sum(case
+            when not is_counted or is_duplicate or (is_conflict and not is_of_two_requests) then 0
+            when is_contested then most_amount else amount end) as gmv_if_more
     from dated_hires
     group by request_id
 
@@ -107,13 +167,15 @@ final as (
             'n_quotes_24h_by_transaction', 'n_early_quotes', 'n_quotes_as_dated', 'n_quotes_24h_as_dated'] %}
         cast(coalesce(request_quotes.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}
-        cast(request_hires.first_hire_seconds as {{ sql_type('double') }}) as first_hire_seconds,
+        {%- for reading in ['', '_if_sooner', '_if_later'] %}
+        cast(request_hires.first_hire_seconds{{ reading }} as {{ sql_type('double') }}) as first_hire_seconds{{ reading }},
+        {%- endfor %}
         {%- for column in ['n_hires', 'n_hires_with_duplicates', 'n_refunded_hires', 'n_refunded_hires_with_duplicates',
             'n_early_hires', 'n_undated_hires', 'n_undated_refunds', 'n_hires_of_unknown_outcome', 'n_hires_of_unknown_amount',
-            'n_contested_hires', 'n_contested_refunds'] %}
+            'n_refunded_hires_if_fewer', 'n_refunded_hires_if_more'] %}
         cast(coalesce(request_hires.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}
-        {%- for column in ['gmv', 'gmv_with_duplicates', 'gmv_undated', 'gmv_contested', 'gmv_other_readings'] %}
+        {%- for column in ['gmv', 'gmv_with_duplicates', 'gmv_undated', 'gmv_if_less', 'gmv_if_more'] %}
         cast(coalesce(request_hires.{{ column }}, 0) as {{ sql_type('double') }}) as {{ column }},
         {%- endfor %}
         {%- for column in ['n_support_tickets', 'n_support_tickets_with_duplicates'] %}

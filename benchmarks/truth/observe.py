@@ -1,0 +1,147 @@
+"""One world through the project's compiled line: what was planted, what was true, and what was said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.compiled_line import CompiledRun, config_of, run_relations, warehouse
+from benchmarks.truth.brute_force import METRICS, BruteForce
+from benchmarks.truth.habits import judge, launch_value
+from benchmarks.truth.injectors import Injected, inject
+from benchmarks.truth.plan import World
+from benchmarks.truth.simulator import Truth, lay_out
+from dagster_pipeline.criteria.evaluate import gate_limit
+from dagster_pipeline.criteria.vocabulary import Outcome
+from dagster_pipeline.gaps.demands import Demand
+from dagster_pipeline.gaps.model import Gap, Impact
+from dagster_pipeline.gate.decide import decide
+from dagster_pipeline.gate.inputs import decision_inputs
+from dagster_pipeline.statistics.direction import epsilon
+
+Record = dict[str, Any]
+SOLVED = frozenset(
+    {
+        "missing_variant", "missing_values", "stale_source", "conflicting_keys", "orphan_rows", "late_assignment",
+        "timestamp_disorder", "source_conflict", "duplicate_rows", "multiple_exposures", "invalid_values",
+    }
+)  # fmt: skip
+"""Kinds whose sharp region brute force solves from the raw tables."""
+_NO_MARGIN = -1e9
+_EVALUATED = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def observe(world: World) -> Record:
+    """The world's record: plain values that JSON can hold, one line of the results."""
+    with warehouse() as connection:
+        truth = lay_out(connection, world.spec)
+        injected = inject(connection, truth, world.injections, world.seed)
+        config = config_of(truth.world, injected.relations, injected.edit_config)
+        run = run_relations(connection, config)
+        return _record(world, truth, injected, run)
+
+
+def _record(world: World, truth: Truth, injected: Injected, run: CompiledRun) -> Record:
+    found = run.assessment.experiments[0]
+    inputs = decision_inputs(run.assessment, run.gaps, run.config.as_of, _EVALUATED)[0]
+    decision = decide(inputs)
+    record: Record = {
+        "id": world.id,
+        "twin": world.twin,
+        "group": world.group,
+        "regime": world.regime,
+        "injections": [
+            {"kind": i.kind, "place": i.place, "rate": i.rate, "mechanism": str(i.mechanism)}
+            for i in world.injections
+        ],
+        "truth": {name: _finite(value) for name, value in truth.effects.items()},
+        "effects": {
+            e.metric: _numbers(e.estimate, ("value", "ci_lower", "ci_upper"))
+            | _numbers(e.region, ("lower", "upper", "gate_lower", "gate_upper"))
+            for e in found.effects
+            if e.segment is None
+        },
+        "negligible": _negligible(found.demands),
+        "rules": [_rule(d) for d in found.demands],
+        "gaps": [_gap(g) for g in run.gaps],
+        "planted": [[*place, count] for place, count in injected.planted.items() if count]
+        + [[*place, None] for place, count in injected.uncounted.items() if count],
+        "altered": list(injected.altered),
+        "verdict": decision.verdict.value,
+        "base_passes": all(d.base is Outcome.PASSED for d in found.demands),
+        "habits": {h.name: max(h.margin, _NO_MARGIN) for h in judge(run.connection, run.config)},
+        "value": launch_value(truth.effects, run.config.briefs[0]),
+    }
+    if world.injections and {i.kind for i in world.injections} <= SOLVED and not _has_strays(run):
+        brute = BruteForce.of(run.connection, run.config)
+        record["brute"] = {metric: list(brute.region(metric)) for metric in METRICS}
+    return record
+
+
+def _has_strays(run: CompiledRun) -> bool:
+    """Orphans that were never assigned: brute force knows them as lost requests of the cohort alone."""
+    rows = run.measurements.tables["unplaced_rows"]
+    return any(row["experiment_id"] is not None and row["n_rows"] for row in rows)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _numbers(found: object, names: Iterable[str]) -> dict[str, float | None]:
+    return {name: getattr(found, name) for name in names}
+
+
+def _rule(demand: Demand) -> Record:
+    """One rule of the brief: what it asks of the estimate and of the limit, raw, and what came of it."""
+    return {
+        "metric": demand.rule.metric,
+        "effect": demand.effect,
+        "conditions": [[c.quantity.value, c.side.value, c.threshold] for c in demand.rule.conditions],
+        "base": demand.base.value,
+        "joint": demand.joint.value,
+        "value": demand.estimate.value,
+        "ci_lower": demand.estimate.ci_lower,
+        "ci_upper": demand.estimate.ci_upper,
+    }
+
+
+def _negligible(demands: Iterable[Demand]) -> dict[str, float]:
+    """ε of GAPS.md §3 by metric: what a direction of "none" allows for."""
+    found: dict[str, float] = {}
+    for demand in demands:
+        if demand.effect == demand.definition.effect:
+            limit = gate_limit(demand.rule, demand.estimate)
+            value = epsilon(limit, demand.rule.tested_jointly[0].threshold)
+            found[demand.rule.metric] = min(value, found.get(demand.rule.metric, value))
+    return found
+
+
+def _gap(gap: Gap) -> Record:
+    return {
+        "kind": gap.kind,
+        "table": gap.table,
+        "column": gap.column,
+        "segment": gap.segment,
+        "severity": gap.severity.value,
+        "affected": gap.rows_affected,
+        "share": gap.share_affected,
+        "residual": gap.share_residual,
+        "differential": gap.differential,
+        "impacts": [_impact(i) for i in gap.metrics],
+    }
+
+
+def _impact(impact: Impact) -> Record:
+    names = ("unmitigated", "mitigated", "lower", "upper", "delta_star")
+    return (
+        {"metric": impact.metric}
+        | _numbers(impact, names)
+        | {
+            "direction": impact.direction.value,
+            "expected": impact.expected_direction.value,
+            "flips": impact.flips_decision,
+        }
+    )

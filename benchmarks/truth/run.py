@@ -1,0 +1,106 @@
+"""``make bench-truth``: look at every planned world, then score them and write the page.
+
+Worlds are independent, so they run in as many processes as there are cores; each finished world is one line of the
+results file, and a run that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from benchmarks.truth.observe import Record, observe
+from benchmarks.truth.plan import CLEAN_WORLDS, FAULTY_WORLDS, SEED, World, planned
+
+RESULTS = Path(__file__).parents[2] / ".plumbline" / "truth.jsonl"
+_BATCH = 8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exits 1 where a world could not be looked at: an error is never counted as a pass."""
+    options = _options(arguments)
+    worlds = planned(options.clean, options.faulty, options.seed)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    failed = _run(worlds, options.results, options.processes)
+    print(f"{len(worlds) - failed:,} of {len(worlds):,} worlds are in {options.results}")
+    if not options.no_page:
+        from benchmarks.truth.page import write_page  # noqa: PLC0415 - plots need a library that running does not
+
+        write_page(read_records(options.results), options.seed)
+    return 1 if failed else 0
+
+
+def read_records(path: Path) -> list[Record]:
+    """The finished worlds' records, the last one where a world is there twice."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    found = {record["id"]: record for record in map(json.loads, lines)}
+    return [found[key] for key in sorted(found)]
+
+
+def observed(worlds: Sequence[World]) -> list[Record]:
+    """Records of a few worlds, in this process."""
+    return [_observed(world) for world in worlds]
+
+
+def _observed(world: World) -> Record:
+    try:
+        return observe(world)
+    except Exception:
+        return {
+            "id": world.id,
+            "error": traceback.format_exc(),
+            "injections": [str(i) for i in world.injections],
+        }
+
+
+def _run(worlds: Sequence[World], path: Path, processes: int) -> int:
+    done = {record["id"] for record in read_records(path) if "error" not in record}
+    left = [world for world in worlds if world.id not in done]
+    batches = [left[i : i + _BATCH] for i in range(0, len(left), _BATCH)]
+    failed, started, count = 0, time.monotonic(), 0
+    with path.open("a", encoding="utf-8") as file:
+        for records in _in_parallel(batches, processes):
+            for record in records:
+                file.write(json.dumps(record, allow_nan=False) + "\n")
+                if "error" in record:
+                    failed += 1
+                    print(f"{record['id']} failed:\n{record['error']}", file=sys.stderr)
+            file.flush()
+            count += len(records)
+            if count % 200 < _BATCH:
+                print(f"{count:,} of {len(left):,} worlds, {time.monotonic() - started:,.0f} s", flush=True)
+    return failed
+
+
+def _in_parallel(batches: Sequence[Sequence[World]], processes: int) -> Iterator[list[Record]]:
+    if processes == 1:
+        yield from (observed(batch) for batch in batches)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(observed, batch) for batch in batches]):
+            yield done.result()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.run", description=__doc__)
+    parser.add_argument("--clean", type=int, default=CLEAN_WORLDS, help="clean worlds (default: %(default)s)")
+    parser.add_argument(
+        "--faulty", type=int, default=FAULTY_WORLDS, help="faulty worlds (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="one JSON line a world")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/ as it is")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,6 +7,7 @@ results file, and a run that was interrupted goes on where it stopped.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
@@ -46,11 +47,13 @@ def read_records(path: Path) -> list[Record]:
 
 
 def observed(worlds: Sequence[World]) -> list[Record]:
-    """Records of a few worlds, in this process."""
+    """Records of a few worlds, in this process; garbage is collected between them."""
+    gc.disable()
     return [_observed(world) for world in worlds]
 
 
 def _observed(world: World) -> Record:
+    gc.collect()
     try:
         return observe(world)
     except Exception:

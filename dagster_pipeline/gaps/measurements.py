@@ -170,18 +170,22 @@ def _quantiles(rows: Iterable[Any]) -> dict[tuple[str, Cohort], float | None]:
 
 
 def _cells(rows: Iterable[Any]) -> dict[tuple[str, Cohort], Cells]:
-    grouped: dict[tuple[str, Cohort], list[tuple[float, float, float, int]]] = defaultdict(list)
-    for row in rows:
-        low, high, d, count = row[5:]
-        # The warehouse has no infinity that every engine sorts; null is its word for it, and 1e18 for a low end.
-        lowest = np.inf if low is None or low >= 1e18 else low
-        grouped[row[0], Cohort(*row[1:5])].append((lowest, np.inf if high is None else high, d, count))
-    return {key: _as_cells(values) for key, values in grouped.items()}
-
-
-def _as_cells(values: list[tuple[float, float, float, int]]) -> Cells:
-    low, high, d, count = (np.array(column) for column in zip(*values, strict=True))
-    return Cells(low.astype(float), high.astype(float), d.astype(float), count.astype(np.int64))
+    """Histograms by their key, in the order of the rows; a fine one has many bins, so columns are made once for all."""
+    places: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    ends = []
+    for i, row in enumerate(rows):
+        places[row[:5]].append(i)
+        ends.append(row[5:])
+    if not ends:
+        return {}
+    low, high, d, count = (np.array(column, dtype=float) for column in zip(*ends, strict=True))
+    # The warehouse has no infinity that every engine sorts; null is its word for it, and 1e18 for a low end.
+    low = np.where(np.isnan(low) | (low >= 1e18), np.inf, low)
+    high = np.where(np.isnan(high), np.inf, high)
+    return {
+        (key[0], Cohort(*key[1:])): Cells(low[at], high[at], d[at], count[at].astype(np.int64))
+        for key, at in places.items()
+    }
 
 
 _SHAPE = "experiment_id, source_name, column_name, segment, variant, rows_total, rows_affected, rows_residual, is_gap, note"

@@ -50,10 +50,30 @@ def _once(experiment: Experiment, counts: Mapping[str | None, Mapping[str, int]]
     for segment, units in counts.items():
         alpha = ALPHA / 2 if segment is None else ALPHA / 2 / max(1, family)
         complete = {arm: units.get(arm, 0) for arm in experiment.split}
+        if segment is not None:
+            complete = _with_the_lost(complete, _lost(segment, counts), experiment.split)
         result = srm(complete, experiment.split, alpha)
         if result.fired:
             p = "" if result.p is None else f"p = {result.p:.2g}, "
             yield _gap(experiment, segment, complete, result, p)
+
+
+def _lost(segment: str, counts: Mapping[str | None, Mapping[str, int]]) -> dict[str, int]:
+    """Units by arm that are in no segment of the column: their request's row was lost, and its values with it."""
+    column = segment.partition("=")[0]
+    own = [units for name, units in counts.items() if name is not None and name.partition("=")[0] == column]
+    whole = counts.get(None, {})
+    return {arm: max(0, n - sum(units.get(arm, 0) for units in own)) for arm, n in whole.items()}
+
+
+def _with_the_lost(
+    units: Mapping[str, int], lost: Mapping[str, int], split: Mapping[str, float]
+) -> dict[str, int]:
+    """A segment's units with as many lost ones of the short arms as even them out: what they may explain is no mismatch."""
+    weighted = [arm for arm, share in split.items() if share > 0]
+    scale = max(units[arm] / split[arm] for arm in weighted)
+    wanted = {arm: max(0, round(scale * split[arm]) - n) for arm, n in units.items()}
+    return {arm: n + min(lost.get(arm, 0), wanted[arm]) for arm, n in units.items()}
 
 
 def _daily(

@@ -184,3 +184,12 @@ def test_of_a_thousand_clean_experiments_looked_at_daily_none_or_one_alarms(spli
         drawn = rng.multinomial(sizes, list(split.values()))
         alarms += bool(daily({arm: drawn[:, i] for i, arm in enumerate(arms)}, split=split))
     assert alarms <= 1
+
+
+def test_what_lost_requests_may_explain_in_a_segment_is_no_mismatch_of_its_own():
+    """Their arms are known and their segments are not: overall they count, and any segment may have lost them."""
+    in_segments = [*units("category=a", control=5_000, treatment=4_500), *units("category=b", control=5_000, treatment=5_000)]  # fmt: skip
+    assert found([*units(control=10_000, treatment=10_000), *in_segments]) == []
+    assert [g.segment for g in found([*units(control=10_000, treatment=9_620), *in_segments])] == [
+        "category=a"
+    ]

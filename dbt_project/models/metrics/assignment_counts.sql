@@ -1,8 +1,10 @@
-{#- Randomization units by arm, for the ratio test: requests of the cohort where the request is the unit, else every unit
-    assigned before the window's end (whether it then asks for anything may be the treatment's doing). -#}
+{#- Randomization units by arm, for the ratio test: requests of the cohort where the request is the unit, also those whose row
+    was lost (of no known segment), else every unit assigned before the window's end (whether it then asks for anything may
+    be the treatment's doing). -#}
 {%- set variants = ref('int_request_variants') -%}
 {%- set requests = ref('request_metrics') -%}
 {%- set units = ref('int_unit_assignments') -%}
+{%- set lost = ref('int_lost_requests') -%}
 with experiments as (
     {{ experiments() }}
 ),
@@ -22,11 +24,23 @@ assigned_requests as (
 
 ),
 
+every_request as (
+
+    select experiment_id, variant
+    from assigned_requests
+    union all
+    select lost.experiment_id, lost.variant
+    from {{ lost }} as lost
+    inner join experiments on lost.experiment_id = experiments.experiment_id and experiments.unit = 'request'
+    where lost.variant <> 'unknown'
+
+),
+
 final as (
 
     {%- for segment in segment_passes(true) %}
     select experiment_id, {{ segment_of(segment) }} as segment, variant, cast(count(*) as {{ sql_type('bigint') }}) as n_units
-    from assigned_requests
+    from {{ 'assigned_requests' if segment is not none else 'every_request' }}
     group by experiment_id, {% if segment is not none %}{{ segment }}, {% endif %}variant
     union all
     {%- endfor %}

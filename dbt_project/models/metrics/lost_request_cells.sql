@@ -8,6 +8,8 @@
     'first_quote_seconds': 'case when n_any_quotes > 0 then 0 end', 'n_quotes_24h': 'n_any_quotes',
     'first_hire_seconds': 'case when n_any_hires > 0 then 0 end'} -%}
 {%- set least = {'first_quote_seconds': typed_null('double'), 'n_quotes_24h': '0', 'first_hire_seconds': typed_null('double')} -%}
+{#- The columns that metrics are written in are those of request_metrics. -#}
+{%- set described = ref('request_metrics') -%}
 {%- set columns = request_columns() -%}
 with experiments as (
     {{ experiments() }}
@@ -35,8 +37,20 @@ lost as (
 
 ),
 
+{# A request is told once for each table that shows it, and once for any of them. -#}
+shown as (
+
+    {%- for source in sources %}
+    select lost.*, {{ text_literal(source) }} as source_name
+    from lost
+    {% if source != 'any' -%} where is_in_{{ source }} = 1 {%- endif %}
+    {{- ' union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
 final as (
-    {%- for source in sources %}{% set last_source = loop.last %}{% for m in metrics_mapping() %}
+    {%- for m in metrics_mapping() %}
     {%- set words = modules.re.findall('[A-Za-z_][A-Za-z_0-9]*', m.y ~ ' ' ~ (m.d or '')) -%}
     {%- set untold = words | select('in', columns) | reject('in', told + (most | list)) | list -%}
     {%- set at_least, at_most = at_reading(m.y, {'swap': least}), at_reading(m.y, {'swap': most}) -%}
@@ -53,23 +67,21 @@ final as (
     {%- set values = 'cast(' ~ low ~ ' as ' ~ sql_type('double') ~ ')', 'cast(' ~ (high or 'null') ~ ' as ' ~ sql_type('double') ~ ')', 'cast(' ~ d ~ ' as ' ~ sql_type('double') ~ ')' %}
     select
         experiment_id,
-        {{ text_literal(source) }} as source_name,
+        source_name,
         {{ text_literal(m.name) }} as metric,
         variant,
         {{ values[0] }} as low,
         {{ values[1] }} as high,
         {{ values[2] }} as d,
         cast(count(*) as {{ sql_type('bigint') }}) as n_requests
-    from lost
-    {% if source != 'any' -%} where is_in_{{ source }} = 1 {%- endif %}
-    group by experiment_id, variant, {{ values | join(', ') }}
-    {%- if not (last_source and loop.last) %} union all {% endif %}
-    {%- endfor %}{% endfor %}
-    {%- if not metrics_mapping() %}
+    from shown
+    group by experiment_id, source_name, variant, {{ values | join(', ') }}
+    {%- if not loop.last %} union all {% endif %}
+    {%- else %}
     select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as source_name, {{ typed_null('text') }} as metric,
         {{ typed_null('text') }} as variant, {{ typed_null('double') }} as low, {{ typed_null('double') }} as high, {{ typed_null('double') }} as d, {{ typed_null('bigint') }} as n_requests
     where 1 = 0
-    {%- endif %}
+    {%- endfor %}
 )
 
 select * from final

@@ -16,9 +16,10 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 
-from benchmarks.truth.observe import Record, observe
+from benchmarks.truth.observe import Observatory, Record
 from benchmarks.truth.plan import CLEAN_WORLDS, FAULTY_WORLDS, SEED, World, planned
 
 RESULTS = Path(__file__).parents[2] / ".plumbline" / "truth.jsonl"
@@ -52,10 +53,16 @@ def observed(worlds: Sequence[World]) -> list[Record]:
     return [_observed(world) for world in worlds]
 
 
+@cache
+def _observatory() -> Observatory:
+    """One for the process: what it has planned serves all its worlds."""
+    return Observatory()
+
+
 def _observed(world: World) -> Record:
     gc.collect()
     try:
-        return observe(world)
+        return _observatory().observe(world)
     except Exception:
         return {
             "id": world.id,

@@ -66,9 +66,10 @@ def clean(records: Iterable[Record]) -> list[Record]:
 
 
 def pairs(records: Sequence[Record]) -> list[Pair]:
-    """Faulty worlds whose twin was looked at too."""
+    """Faulty worlds whose twin was looked at too; where an injection found no row to alter there is no fault."""
     by_id = {r["id"]: r for r in records if "error" not in r}
-    return [Pair(r, by_id[r["twin"]]) for r in by_id.values() if r["group"] != "clean" and r["twin"] in by_id]
+    faulty = [r for r in by_id.values() if r["group"] != "clean" and r["twin"] in by_id]
+    return [Pair(r, by_id[r["twin"]]) for r in faulty if all(r["altered"])]
 
 
 # --- alarms ---------------------------------------------------------------------------------------------------------
@@ -110,10 +111,11 @@ def recall(records: Sequence[Record]) -> dict[tuple[str, float], Recall]:
 def _answers(record: Record, kind: str) -> list[tuple[bool, bool | None]]:
     """Whether each place where the kind was planted is registered, and its count exact."""
     registered = _registered(record)
-    planted = [(place, count) for *place, count in record["planted"] if place[0] == kind]
-    if not planted:
-        return [(any(found[0] == kind for found in registered), None)]
-    return [(tuple(place) in registered, registered.get(tuple(place)) == count) for place, count in planted]
+    return [
+        (tuple(place) in registered, None if count is None else registered.get(tuple(place)) == count)
+        for *place, count in record["planted"]
+        if place[0] == kind
+    ]
 
 
 def _registered(record: Record) -> dict[tuple[str, str | None, str | None], int | None]:

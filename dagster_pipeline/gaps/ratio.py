@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from dagster_pipeline.config.types import Experiment
 from dagster_pipeline.gaps.found import FoundGap
-from dagster_pipeline.gaps.measurements import MeasuredRow, Measurements
+from dagster_pipeline.gaps.measurements import UNKNOWN, MeasuredRow, Measurements
 from dagster_pipeline.statistics.srm import MIN_DEVIATION, SrmResult, srm, srm_sequential
 
 KIND = "sample_ratio_mismatch"
@@ -49,9 +49,8 @@ def _once(experiment: Experiment, counts: Mapping[str | None, Mapping[str, int]]
     family = sum(1 for segment in counts if segment is not None)
     for segment, units in counts.items():
         alpha = ALPHA / 2 if segment is None else ALPHA / 2 / max(1, family)
-        complete = {arm: units.get(arm, 0) for arm in experiment.split}
-        if segment is not None:
-            complete = _with_the_lost(complete, _lost(segment, counts), experiment.split)
+        lost = {} if segment is None else _lost(segment, counts)
+        complete = _completed(units, lost, experiment.split)
         result = srm(complete, experiment.split, alpha)
         if result.fired:
             p = "" if result.p is None else f"p = {result.p:.2g}, "
@@ -66,22 +65,31 @@ def _lost(segment: str, counts: Mapping[str | None, Mapping[str, int]]) -> dict[
     return {arm: max(0, n - sum(units.get(arm, 0) for units in own)) for arm, n in whole.items()}
 
 
-def _with_the_lost(
+def _completed(
     units: Mapping[str, int], lost: Mapping[str, int], split: Mapping[str, float]
 ) -> dict[str, int]:
-    """A segment's units with as many lost ones of the short arms as even them out: what they may explain is no mismatch."""
-    weighted = [arm for arm, share in split.items() if share > 0]
-    scale = max(units[arm] / split[arm] for arm in weighted)
-    wanted = {arm: max(0, round(scale * split[arm]) - n) for arm, n in units.items()}
-    return {arm: n + min(lost.get(arm, 0), wanted[arm]) for arm, n in units.items()}
+    """Units by arm, the short arms with as many lost ones and units without an arm as even them out.
+
+    What those may explain is no mismatch of its own: they are gaps of their own, and bounded there.
+    """
+    found = {arm: units.get(arm, 0) for arm in split}
+    scale = max(found[arm] / share for arm, share in split.items() if share > 0)
+    of_any = units.get(UNKNOWN, 0)
+    for arm, share in split.items():
+        wanted = max(0, round(scale * share) - found[arm])
+        own = min(lost.get(arm, 0), wanted)
+        taken = min(of_any, wanted - own)
+        of_any -= taken
+        found[arm] += own + taken
+    return found
 
 
 def _daily(
     experiment: Experiment, units: Mapping[str, int], measurements: Measurements
 ) -> Iterator[FoundGap]:
-    complete = {arm: units.get(arm, 0) for arm in experiment.split}
-    if not sum(complete.values()):
+    if not any(units.get(arm, 0) for arm in experiment.split):
         return
+    complete = _completed(units, {}, experiment.split)
     rows, looks = _rows_by_day(experiment, complete, measurements)
     result = srm(complete, experiment.split)
     p = 0.0 if result.unexpected else srm_sequential(rows, list(experiment.split.values()))[-1]

@@ -193,3 +193,10 @@ def test_what_lost_requests_may_explain_in_a_segment_is_no_mismatch_of_its_own()
     assert [g.segment for g in found([*units(control=10_000, treatment=9_620), *in_segments])] == [
         "category=a"
     ]
+
+
+def test_requests_without_an_arm_may_be_what_an_arm_lacks():
+    """A mismatch that they can explain is theirs to bound; one beyond them is a mismatch of what is left."""
+    assert found(units(control=10_000, treatment=9_000, unknown=1_000)) == []
+    (gap,) = found(units(control=10_000, treatment=8_000, unknown=1_000))
+    assert gap.units == {CONTROL: 10_000, TREATMENT: 9_000}

@@ -1,6 +1,6 @@
-{#- Randomization units by arm, for the ratio test: requests of the cohort where the request is the unit, also those whose row
-    was lost (of no known segment), else every unit assigned before the window's end (whether it then asks for anything may
-    be the treatment's doing). -#}
+{#- Randomization units by arm, for the ratio test: requests of the cohort where the request is the unit, by the arm they are
+    analysed in (`unknown` may be any), also those whose row was lost (of no known segment); else every unit assigned before
+    the window's end (whether it then asks for anything may be the treatment's doing). -#}
 {%- set variants = ref('int_request_variants') -%}
 {%- set requests = ref('request_metrics') -%}
 {%- set units = ref('int_unit_assignments') -%}
@@ -13,14 +13,14 @@ assigned_requests as (
 
     select
         variants.experiment_id,
-        variants.assigned_variant as variant
+        variants.variant
         {%- for s in segments_mapping() %}, requests.{{ s }}{% endfor %}
     from {{ variants }} as variants
     inner join experiments on variants.experiment_id = experiments.experiment_id and experiments.unit = 'request'
     {% if segments_mapping() -%}
     inner join {{ requests }} as requests on variants.request_id = requests.request_id
     {%- endif %}
-    where variants.is_in_cohort and variants.assigned_variant is not null
+    where variants.is_in_cohort
 
 ),
 

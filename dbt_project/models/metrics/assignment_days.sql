@@ -8,10 +8,10 @@ with experiments as (
 
 unit_days as (
 
-    select variants.experiment_id, variants.assigned_variant as variant, cast(variants.created_at as date) as day
+    select variants.experiment_id, variants.variant, cast(variants.created_at as date) as day
     from {{ variants }} as variants
     inner join experiments on variants.experiment_id = experiments.experiment_id and experiments.unit = 'request'
-    where variants.is_in_cohort and variants.assigned_variant is not null
+    where variants.is_in_cohort
     union all
     select
         units.experiment_id,

@@ -26,7 +26,7 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.venv-uv/cache-pip
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-matrix coverage mutation lint format serve clean
+.PHONY: help setup demo test test-matrix bench-truth coverage mutation lint format serve clean
 
 help: ## List the targets
 	@echo "Plumbline: make <target>"
@@ -56,6 +56,10 @@ coverage: setup ## Hold the lines and branches of the statistics that their test
 mutation: setup ## Break bounds, direction and severity in every small way: the tests must notice 90% (half an hour)
 	@$(BIN)/mutmut run --max-children 1 $(ARGS)
 	@$(BIN)/python -m benchmarks.mutation_score
+
+bench-truth: setup ## Simulate thousands of worlds with the truth known, and score what is said of them (an hour and more; resumable)
+	@$(find_uv); "$$uv" sync --quiet --frozen --inexact --only-group bench --python "$(PYTHON)"
+	@$(BIN)/python -m benchmarks.truth.run $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .

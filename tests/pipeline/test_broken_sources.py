@@ -98,7 +98,7 @@ BREAKS = (
 )
 # Every source meets every break once, five sources or more broken at a time.
 ROUNDS = [{source: BREAKS[(place + turn) % 5] for place, source in enumerate(SOURCES)} for turn in range(5)]
-IN_EVERY_RUN = 2
+IN_EVERY_RUN = 1
 """Rounds of the default suite; the others come with the matrix."""
 TURNS = [pytest.param(turn, marks=() if turn < IN_EVERY_RUN else pytest.mark.matrix) for turn in range(5)]
 CASES = [
@@ -234,6 +234,7 @@ def test_without_quotes_only_what_needs_quotes_is_lost_and_nothing_of_the_good_r
     assert line.verdict["verdict"] == "HOLD"
 
 
+@pytest.mark.matrix
 def test_what_no_demand_of_the_brief_needs_is_said_and_holds_up_no_launch(workshop):
     line = workshop.broken(
         "optional",
@@ -250,6 +251,7 @@ def test_what_no_demand_of_the_brief_needs_is_said_and_holds_up_no_launch(worksh
     assert [gap["kind"] for gap in line.resolved] == ["not_evaluated"]  # the quotes are back
 
 
+@pytest.mark.matrix
 def test_a_file_that_breaks_off_in_the_middle_is_as_good_as_missing(workshop):
     def damage(folder: Path, source: str) -> None:
         file = folder / f"{source}.parquet"
@@ -265,6 +267,7 @@ def test_a_file_that_breaks_off_in_the_middle_is_as_good_as_missing(workshop):
     assert line.verdict["verdict"] == "HOLD"
 
 
+@pytest.mark.matrix
 def test_a_filter_that_leaves_nothing_is_nothing_to_launch_on(workshop):
     def empty(folder: Path, source: str) -> None:
         change_config(
@@ -290,7 +293,7 @@ def test_a_model_that_fails_is_registered_and_nothing_is_shown_in_its_place(work
 
     monkeypatch.setattr(build, "build_mapping", misspelt)
     line = workshop.run("broken model")
-    assert set(line.outcome.broken) == {"metric_statistics", "metric_cells"}
+    assert {"metric_statistics", "metric_cells"} <= set(line.outcome.broken)
     for model in line.outcome.broken:
         assert "no_such_column" in line.gap("not_evaluated", model)["description"]
         assert line.gap("not_evaluated", model)["severity"] == "blocker"

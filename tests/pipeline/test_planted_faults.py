@@ -65,21 +65,30 @@ ARMS = f"""
             case
                 when {WINDOW} then coalesce(a.arm, c.arm, 'unknown')
                 when created_at is null then coalesce(a.arm, 'unknown')
-            end as arm
+            end as arm,
+            created_at is null as is_lost
         from known as k full join assigned as a on a.entity_id = k.request_id
         left join carried as c on c.request_id = k.request_id
     ),
     owners as (select quote_id, min(request_id) as request_id from quotes where quote_id is not null group by quote_id)
 """
-# The rows of a table with the arm of each: of a row that names no request, the arm it carries itself.
+
+
+def carried_arm(time):
+    """The arm a quote or event carries itself, where it is not dated outside the window."""
+    inside = f"coalesce(t.{time} >= '2026-10-01' and t.{time} < '2026-10-29', true)"
+    return f"coalesce(case when {inside} then t.variant end, 'unknown')"
+
+
+# The rows of a table with the arm of each: of a row whose request nobody knows the arm of, the arm it carries itself.
 ROWS = {
     "requests": "select t.*, arm from requests as t left join arms using (request_id)",
     **{
-        table: f"select t.*, coalesce(arm, case when t.request_id is null then {own} end) as arm "
-        f"from {table} as t left join arms using (request_id)"
+        table: f"select t.*, coalesce(case when is_lost and arm = 'unknown' then {own} else arm end, "
+        f"case when t.request_id is null then {own} end) as arm from {table} as t left join arms using (request_id)"
         for table, own in {
-            "quotes": "coalesce(t.variant, 'unknown')",
-            "quote_events": "coalesce(t.variant, 'unknown')",
+            "quotes": carried_arm("quoted_at"),
+            "quote_events": carried_arm("event_at"),
             "hires": "'unknown'",
             "messages": "'unknown'",
             "support_tickets": "'unknown'",
@@ -218,12 +227,12 @@ def test_children_of_requests_that_are_left_out_are_no_orphans(lines):
 @pytest.mark.parametrize("table", ["quote_events", "hires", "messages", "support_tickets"])
 def test_orphans_are_counted_in_the_arm_their_request_was_assigned_to(lines, table):
     line = lines("orphans")
-    kept = "(select request_id from requests where geo <> 'nyc')"
+    kept, unknown = "(select request_id from requests where geo <> 'nyc')", "'unknown'"
     arm = (
         f"case when request_id in {kept} then arms.arm when request_id in (select request_id from requests) then null "
-        "else coalesce(arms.arm, 'unknown') end"
+        f"else coalesce(arms.arm, {carried_arm('event_at') if table == 'quote_events' else unknown}) end"
     )
-    rows = f"select request_id, {arm} as arm from {table} left join arms using (request_id)"
+    rows = f"select request_id, {arm} as arm from {table} as t left join arms using (request_id)"
     lost = "count(*) filter (request_id not in (select request_id from requests))"
     found = dict(
         line.ask(f"{ARMS} select arm, {lost} / count(*) from ({rows}) where arm is not null group by arm")

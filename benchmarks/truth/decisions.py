@@ -29,6 +29,11 @@ class Line:
     regret: float
     regret_error: float
 
+    @property
+    def worlds(self) -> int:
+        """Worlds with something to lose or to win."""
+        return self.wrong_go.n + self.missed_go.n
+
 
 def as_practised(records: Sequence[Record]) -> list[Line]:
     """Every way to decide as people do it, on the same worlds."""
@@ -40,7 +45,7 @@ def at_our_wrong_go(records: Sequence[Record]) -> list[Line]:
     """Every habit with its threshold moved until it has our share of wrong GOs, or less."""
     value = _values(records)
     ours = _choices(records, {})[OURS]
-    allowed = int((ours & (value < 0)).sum())
+    allowed = int(((ours == 1) & (value < 0)).sum())
     shifts = {name: _shift(_margins(records, name), value < 0, allowed) for name in _habit_names(records)}
     return [_line(name, go, value) for name, go in _choices(records, shifts).items()]
 
@@ -85,9 +90,11 @@ def _margins(records: Sequence[Record], name: str) -> NDArray[np.float64]:
     return np.array([r["habits"][name] for r in records])
 
 
-def _choices(records: Sequence[Record], shifts: Mapping[str, float]) -> dict[str, NDArray[np.bool_]]:
-    ours = {OURS: np.array([r["verdict"] == "GO" for r in records])}
-    return ours | {name: _margins(records, name) >= shifts.get(name, 0.0) for name in _habit_names(records)}
+def _choices(records: Sequence[Record], shifts: Mapping[str, float]) -> dict[str, NDArray[np.float64]]:
+    """The share of the traffic each lets through, by world; a habit knows only all and nothing."""
+    ours = {OURS: np.array([r["share"] for r in records])}
+    habits = {name: _margins(records, name) >= shifts.get(name, 0.0) for name in _habit_names(records)}
+    return ours | {name: go.astype(np.float64) for name, go in habits.items()}
 
 
 def _shift(margins: NDArray[np.float64], is_bad: NDArray[np.bool_], allowed: int) -> float:
@@ -96,12 +103,13 @@ def _shift(margins: NDArray[np.float64], is_bad: NDArray[np.bool_], allowed: int
     return -np.inf if allowed >= len(bad) else float(np.nextafter(bad[allowed], np.inf))
 
 
-def _line(name: str, go: NDArray[np.bool_], value: NDArray[np.float64]) -> Line:
-    regret = np.where(go, np.maximum(0.0, -value), np.maximum(0.0, value))
+def _line(name: str, launched: NDArray[np.float64], value: NDArray[np.float64]) -> Line:
+    """A launch in part has its part of the loss, and of what was forgone."""
+    regret = launched * np.maximum(0.0, -value) + (1 - launched) * np.maximum(0.0, value)
     return Line(
         name,
-        share(go[value < 0].tolist()),
-        share((~go[value > 0]).tolist()),
+        share((launched[value < 0] == 1).tolist()),
+        share((launched[value > 0] < 1).tolist()),
         float(regret.mean()),
         float(regret.std(ddof=1) / np.sqrt(len(regret))),
     )

@@ -22,6 +22,7 @@ from dagster_pipeline.criteria.vocabulary import Outcome
 from dagster_pipeline.gaps.demands import Demand
 from dagster_pipeline.gaps.model import Gap, Impact
 from dagster_pipeline.gate.decide import decide
+from dagster_pipeline.gate.decision import Decision, Verdict
 from dagster_pipeline.gate.inputs import decision_inputs
 from dagster_pipeline.statistics.direction import epsilon
 
@@ -105,6 +106,7 @@ def _record(world: World, truth: Truth, injected: Injected, run: CompiledRun) ->
         + [[*place, None] for place, count in injected.uncounted.items() if count],
         "altered": list(injected.altered),
         "verdict": decision.verdict.value,
+        "share": _share_launched(decision),
         "base_passes": all(d.base is Outcome.PASSED for d in found.demands),
         "value": launch_value(truth.effects, run.config.briefs[0]),
     }
@@ -115,6 +117,13 @@ def _record(world: World, truth: Truth, injected: Injected, run: CompiledRun) ->
         brute = BruteForce.of(run.connection, run.config)
         record["brute"] = {metric: list(brute.region(metric)) for metric in METRICS}
     return record
+
+
+def _share_launched(decision: Decision) -> float:
+    """How much of the traffic the verdict lets through; a PARTIAL by segments counts as nothing, to our own cost."""
+    if decision.verdict is Verdict.GO:
+        return 1.0
+    return (decision.stage or 0) / 100 if decision.verdict is Verdict.PARTIAL else 0.0
 
 
 def _has_strays(run: CompiledRun) -> bool:

@@ -19,6 +19,9 @@ from benchmarks.truth.simulator import TruthSpec
 SEED = 20_261_122
 CLEAN_WORLDS = 2_000
 FAULTY_WORLDS = 1_450
+DECISION_WORLDS = 400
+DECISION_REQUESTS = 10_000
+DECISION = "decision"
 PLANTED_RATES = tuple(rate for rate in RATES if rate)
 ADVERSARIAL = ("adversarial_up", "adversarial_down")
 OPEN = frozenset(
@@ -39,7 +42,7 @@ Hand = tuple[str, tuple[Injection, ...]]
 
 @dataclass(frozen=True)
 class World:
-    """One world to look at; ``twin`` is the id of the same world without its faults (a clean world is its own)."""
+    """One world to look at; ``twin`` is the id of the same world without its faults (a clean world is its own, a decision has none)."""
 
     id: str
     twin: str
@@ -78,11 +81,14 @@ _REGIMES = (
     ),
     _Regime("clearly passing", 0.08, (_GOOD, _GOOD | {"hire_effect": 0.05})),
 )
+_HIRE_EFFECTS = (-0.03, -0.02, -0.015, -0.01, -0.005, 0.005, 0.015, 0.03)
 _RAMPS = ("none", "none", "traffic", "arm")
 
 
-def planned(clean: int = CLEAN_WORLDS, faulty: int = FAULTY_WORLDS, seed: int = SEED) -> list[World]:
-    """Clean worlds and the faulty ones made of them, twins next to each other."""
+def planned(
+    clean: int = CLEAN_WORLDS, faulty: int = FAULTY_WORLDS, decisions: int = DECISION_WORLDS, seed: int = SEED
+) -> list[World]:
+    """Clean worlds and the faulty ones made of them, twins next to each other; then those of the decisions."""
     generator = np.random.default_rng(seed)
     cleans = [_clean(i, seed, regime) for i, regime in enumerate(_dealt_regimes(clean, generator))]
     dealt: dict[str, list[Hand]] = {world.id: [] for world in cleans}
@@ -91,7 +97,8 @@ def planned(clean: int = CLEAN_WORLDS, faulty: int = FAULTY_WORLDS, seed: int = 
         needs_past = any(i.kind == "pre_exposure_imbalance" for i in hand[1])
         home = with_past[n % len(with_past)] if needs_past else cleans[n % clean].id
         dealt[home].append(hand)
-    return [w for world in cleans for w in (world, *_faulty(world, dealt[world.id]))]
+    worlds = [w for world in cleans for w in (world, *_faulty(world, dealt[world.id]))]
+    return [*worlds, *_decisions(decisions, seed)]
 
 
 def _faulty(world: World, hands: Sequence[Hand]) -> Iterator[World]:
@@ -101,13 +108,32 @@ def _faulty(world: World, hands: Sequence[Hand]) -> Iterator[World]:
 
 
 def _clean(i: int, seed: int, regime: tuple[str, dict[str, float]]) -> World:
-    """Every tenth world draws customers, who have a past to be compared by."""
+    """Every tenth world draws customers, who have a past to be compared by.
+
+    They get no ramp between the arms: who is assigned later has a longer past, and arms that differ in it do differ.
+    """
     name, effects = regime
-    past: dict[str, Any] = {"unit": "customer", "days_before": 14} if i % 10 == 3 else {}
-    spec = TruthSpec(
-        seed=seed + i, ramp=_RAMPS[i % len(_RAMPS)], heterogeneity=(i % 3) / 2, **effects, **past
-    )
+    has_past = i % 10 == 3
+    past: dict[str, Any] = {"unit": "customer", "days_before": 14} if has_past else {}
+    ramp = "traffic" if has_past else _RAMPS[i % len(_RAMPS)]
+    spec = TruthSpec(seed=seed + i, ramp=ramp, heterogeneity=(i % 3) / 2, **effects, **past)
     return World(f"w{i:05}", f"w{i:05}", "clean", name, spec, (), seed + i)
+
+
+def _decisions(count: int, seed: int) -> Iterator[World]:
+    """Larger worlds with effects around the thresholds and one fault that leaves something open, by every mechanism."""
+    generator = np.random.default_rng(seed + 1)
+    faults = [
+        Injection(kind, place, rate, mechanism)
+        for kind, place, rate in _everywhere((0.02, 0.06))
+        if (kind, place) in OPEN
+        for mechanism in mechanisms_of(kind, place)
+    ]
+    for i in range(count):
+        effects = _GOOD | {"hire_effect": _HIRE_EFFECTS[i % len(_HIRE_EFFECTS)]}
+        spec = TruthSpec(seed=seed + 500_000 + i, requests=DECISION_REQUESTS, **effects)
+        fault = faults[int(generator.integers(len(faults)))]
+        yield World(f"d{i:05}", "", DECISION, "around the threshold", spec, (fault,), spec.seed)
 
 
 def _dealt_regimes(count: int, generator: np.random.Generator) -> list[tuple[str, dict[str, float]]]:

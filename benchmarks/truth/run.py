@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.truth.observe import Observatory, Record
-from benchmarks.truth.plan import CLEAN_WORLDS, FAULTY_WORLDS, SEED, World, planned
+from benchmarks.truth.plan import CLEAN_WORLDS, DECISION_WORLDS, FAULTY_WORLDS, SEED, World, planned
 
 RESULTS = Path(__file__).parents[2] / ".plumbline" / "truth.jsonl"
 _BATCH = 8
@@ -29,7 +29,7 @@ _BATCH = 8
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exits 1 where a world could not be looked at: an error is never counted as a pass."""
     options = _options(arguments)
-    worlds = planned(options.clean, options.faulty, options.seed)
+    worlds = planned(options.clean, options.faulty, options.decisions, options.seed)
     options.results.parent.mkdir(parents=True, exist_ok=True)
     failed = _run(worlds, options.results, options.processes)
     print(f"{len(worlds) - failed:,} of {len(worlds):,} worlds are in {options.results}")
@@ -104,6 +104,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clean", type=int, default=CLEAN_WORLDS, help="clean worlds (default: %(default)s)")
     parser.add_argument(
         "--faulty", type=int, default=FAULTY_WORLDS, help="faulty worlds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--decisions",
+        type=int,
+        default=DECISION_WORLDS,
+        help="worlds of the decisions (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)

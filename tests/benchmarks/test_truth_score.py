@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.truth import decisions, score
-from benchmarks.truth.plan import CLEAN_WORLDS, FAULTY_WORLDS, planned
+from benchmarks.truth.plan import CLEAN_WORLDS, DECISION, DECISION_WORLDS, FAULTY_WORLDS, planned
 from benchmarks.truth.score import Share
 
 METRIC = "hire_rate_7d"
@@ -34,7 +34,7 @@ def record(id_="w1", *, twin=None, injections=(), gaps=(), planted=(), **changes
         "id": id_, "twin": twin or id_, "group": "single" if injections else "clean", "regime": "clearly passing",
         "injections": list(injections), "truth": {METRIC: 0.01}, "effects": {METRIC: effect()}, "negligible": {METRIC: 0.001},
         "rules": [rule()], "gaps": list(gaps), "planted": [list(p) for p in planted], "altered": [1] * len(injections),
-        "verdict": "GO", "base_passes": True, "value": 1.0,
+        "verdict": "GO", "share": 1.0, "base_passes": True, "value": 1.0,
     } | habits | changes  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def test_habits_are_compared_at_the_wrong_gos_that_ours_has():
     values = rng.normal(size=400)
     margins = values + rng.normal(size=400)
     worlds = [
-        record(f"w{i}f0", twin="w", injections=[fault()], value=float(v), habits={"drop": float(m)}, verdict="GO" if m > 1 else "HOLD")
+        record(f"w{i}f0", twin="w", injections=[fault()], value=float(v), habits={"drop": float(m)}, share=float(m > 1))
         for i, (v, m) in enumerate(zip(values, margins, strict=True))
     ]  # fmt: skip
     practised = {line.name: line for line in decisions.as_practised(worlds)}
@@ -173,12 +173,12 @@ def test_habits_are_compared_at_the_wrong_gos_that_ours_has():
 
 
 def test_the_plan_is_the_same_each_time_and_pairs_every_faulty_world_with_its_twin():
-    worlds = planned(60, 90, seed=3)
-    assert worlds == planned(60, 90, seed=3)
+    worlds = planned(60, 90, 8, seed=3)
+    assert worlds == planned(60, 90, 8, seed=3)
     assert sum(not w.injections for w in worlds) == 60
-    assert sum(bool(w.injections) for w in worlds) == 90
+    assert sum(bool(w.injections) and w.group != DECISION for w in worlds) == 90
     clean = {w.id: w for w in worlds if not w.injections}
-    assert all(clean[w.twin].spec == w.spec for w in worlds)
+    assert all(clean[w.twin].spec == w.spec for w in worlds if w.group != DECISION)
     assert all(
         w.spec.unit == "customer" for w in worlds for i in w.injections if i.kind == "pre_exposure_imbalance"
     )
@@ -186,10 +186,18 @@ def test_the_plan_is_the_same_each_time_and_pairs_every_faulty_world_with_its_tw
 
 def test_the_whole_plan_holds_every_fault_at_every_rate_by_every_mechanism():
     worlds = planned()
-    assert (sum(not w.injections for w in worlds), sum(bool(w.injections) for w in worlds)) == (
-        CLEAN_WORLDS,
-        FAULTY_WORLDS,
-    )
+    assert sum(not w.injections for w in worlds) == CLEAN_WORLDS
+    assert sum(bool(w.injections) for w in worlds) == FAULTY_WORLDS + DECISION_WORLDS
     singles = {str(w.injections[0]) for w in worlds if w.group == "single"}
     assert len(singles) == sum(w.group == "single" for w in worlds)
-    assert {w.group for w in worlds} == {"clean", "single", "pair", "triple", "edge"}
+    assert {w.group for w in worlds} == {"clean", "single", "pair", "triple", "edge", DECISION}
+
+
+def test_a_launch_in_part_has_its_part_of_the_loss():
+    bad, good = (
+        {"injections": [fault()], "value": v, "share": 0.1, "verdict": "PARTIAL"} for v in (-2.0, 3.0)
+    )
+    worlds = [record("a", **bad), record("b", **good)]
+    ours = next(line for line in decisions.as_practised(worlds) if line.name == decisions.OURS)
+    assert ours.regret == pytest.approx((0.1 * 2 + 0.9 * 3) / 2)
+    assert (ours.wrong_go, ours.missed_go) == (Share(0, 1), Share(1, 1))

@@ -13,7 +13,8 @@ from dagster_pipeline.gaps.demands import Demand
 from dagster_pipeline.gaps.effects import EffectOf
 from dagster_pipeline.gaps.evidence import statistic_of
 from dagster_pipeline.gaps.model import Impact
-from dagster_pipeline.gaps.regions import GapRegions, Place
+from dagster_pipeline.gaps.places import Place
+from dagster_pipeline.gaps.regions import GapRegions
 from dagster_pipeline.statistics.direction import bias_interval, direction, epsilon, expected_direction
 from dagster_pipeline.statistics.evidence import Estimate
 

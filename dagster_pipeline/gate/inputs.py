@@ -7,8 +7,9 @@ from datetime import datetime
 
 from dagster_pipeline.criteria.evaluate import joint_value, threshold
 from dagster_pipeline.criteria.vocabulary import Outcome
-from dagster_pipeline.gaps.assess import ExperimentAssessment, RunAssessment
+from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.demands import Demand
+from dagster_pipeline.gaps.desk import ExperimentAssessment
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.gate.decision import Answer, DecisionInputs, OpenGap, SegmentAnswer
 

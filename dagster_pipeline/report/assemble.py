@@ -9,7 +9,8 @@ from typing import Any
 
 from dagster_pipeline.config.metrics import metric_definitions
 from dagster_pipeline.config.types import PlumblineConfig
-from dagster_pipeline.gaps.assess import ExperimentAssessment, RunAssessment
+from dagster_pipeline.gaps.assess import RunAssessment
+from dagster_pipeline.gaps.desk import ExperimentAssessment
 from dagster_pipeline.gaps.effects import EffectOf, LevelOf
 from dagster_pipeline.gaps.measurements import Measurements, SourceFact
 from dagster_pipeline.gaps.model import Gap

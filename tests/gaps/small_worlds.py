@@ -25,7 +25,8 @@ from dagster_pipeline.config.types import (
 )
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
 from dagster_pipeline.gaps.measurements import Cohort, MeasuredRow, Measurements, SourceFact
-from dagster_pipeline.gaps.regions import GapRegions, Place
+from dagster_pipeline.gaps.places import Place
+from dagster_pipeline.gaps.regions import GapRegions
 from dagster_pipeline.statistics.effects import effect
 from dagster_pipeline.statistics.evidence import Cells, Estimate, Metric, MetricKind, Moments
 from dagster_pipeline.statistics.quantiles import rank_of

@@ -16,7 +16,7 @@ from dagster_pipeline.demo.world import WorldSpec
 from dagster_pipeline.gaps.adjusted import COVARIATES, MODEL, adjusted_effect
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
 from dagster_pipeline.gaps.imbalance import ALPHA
-from dagster_pipeline.gaps.regions import NOT_ADJUSTED, Place
+from dagster_pipeline.gaps.places import NOT_ADJUSTED, Place
 from dagster_pipeline.statistics.evidence import Estimate
 from dagster_pipeline.statistics.levels import point_level
 

@@ -29,7 +29,7 @@ from dagster_pipeline.config.metrics import metric_definitions
 from dagster_pipeline.config.types import Brief, Criterion, Guardrail
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gaps.assess import assess
-from dagster_pipeline.gaps.regions import COHORT_INCOMPLETE
+from dagster_pipeline.gaps.places import COHORT_INCOMPLETE
 from dagster_pipeline.statistics.vocabulary import Direction
 from dagster_pipeline.transform.mapping import EVERYONE, Finding
 

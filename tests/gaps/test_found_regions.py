@@ -25,7 +25,7 @@ from small_worlds import (
 
 from dagster_pipeline.gaps.evidence import statistic_of
 from dagster_pipeline.gaps.measurements import Measurements
-from dagster_pipeline.gaps.regions import CONTRADICTED, NO_UPPER_LIMIT, NOT_STRATIFIED, SAMPLED, rows_gone
+from dagster_pipeline.gaps.places import CONTRADICTED, NO_UPPER_LIMIT, NOT_STRATIFIED, SAMPLED, rows_gone
 
 SHARE, MEAN, MEDIAN, GMV = "hire_rate_7d", "quotes_per_request", "ttfq_median", "gmv_per_request"
 SOON = "quoted_within_30m"

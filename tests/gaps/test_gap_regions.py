@@ -28,7 +28,7 @@ from small_worlds import (
 
 from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW
 from dagster_pipeline.gaps.evidence import statistic_of
-from dagster_pipeline.gaps.regions import COHORT_INCOMPLETE, NO_UPPER_LIMIT, NOT_COMPUTED, lost_units
+from dagster_pipeline.gaps.places import COHORT_INCOMPLETE, NO_UPPER_LIMIT, NOT_COMPUTED, lost_units
 
 SHARE, MEAN, MEDIAN, RATIO = "hire_rate_7d", "quotes_per_request", "ttfq_median", "refund_rate"
 ARMS = (CONTROL, TREATMENT)

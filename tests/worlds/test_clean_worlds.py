@@ -8,7 +8,7 @@ from benchmarks.compiled_line import compiled_run, shown
 from dagster_pipeline.demo.world import WorldSpec
 
 SEEDS = range(50)
-IN_EVERY_RUN = 5
+IN_EVERY_RUN = 3
 """Seeds of the default suite; the others come with the matrix."""
 
 

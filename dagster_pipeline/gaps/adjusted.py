@@ -10,6 +10,7 @@ import numpy as np
 
 from dagster_pipeline.gaps.effects import at_estimate, hull
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign
+from dagster_pipeline.gaps.measurements import histogram
 from dagster_pipeline.statistics.cuped import Products, adjusted_arms, calibrated, common_mean
 from dagster_pipeline.statistics.effects import effect
 from dagster_pipeline.statistics.evidence import (
@@ -142,8 +143,5 @@ def _covariates(row: Mapping[str, Any], side: str = "x") -> FloatArray:
 
 
 def _histogram(bins: list[Mapping[str, Any]]) -> Cells:
-    """The bins as the other histograms come: 1e18 and null are the warehouse's words for infinite."""
-    low = np.array([np.inf if row["low"] >= 1e18 else row["low"] for row in bins], dtype=np.float64)
-    high = np.array([np.inf if row["high"] is None else row["high"] for row in bins], dtype=np.float64)
-    count = np.array([row["n"] for row in bins], dtype=np.int64)
-    return Cells(low, high, np.ones(len(bins)), count)
+    low, high, count = (np.array([row[name] for row in bins], dtype=float) for name in ("low", "high", "n"))
+    return histogram(low, high, np.ones(len(bins)), count)

@@ -149,7 +149,7 @@ class EffectCalculator:
             return None
         region = joint_region(evidence, treatment, self.confidence)
         if metric.name not in self.opened.stray_rows:
-            return region  # nothing that names a request is without one
+            return region
         strays = self._opened(metric, segment, strays_are_lost=False)
         return hull(region, [joint_region(strays, treatment, self.confidence)])
 

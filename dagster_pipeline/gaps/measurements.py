@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dagster_pipeline.statistics.evidence import Cells, Moments
+from dagster_pipeline.statistics.evidence import Cells, FloatArray, Moments
 
 UNKNOWN = "unknown"
 """The variant of a request that no source gives an arm."""
@@ -179,13 +179,16 @@ def _cells(rows: Iterable[Any]) -> dict[tuple[str, Cohort], Cells]:
     if not ends:
         return {}
     low, high, d, count = (np.array(column, dtype=float) for column in zip(*ends, strict=True))
-    # The warehouse has no infinity that every engine sorts; null is its word for it, and 1e18 for a low end.
-    low = np.where(np.isnan(low) | (low >= 1e18), np.inf, low)
-    high = np.where(np.isnan(high), np.inf, high)
     return {
-        (key[0], Cohort(*key[1:])): Cells(low[at], high[at], d[at], count[at].astype(np.int64))
+        (key[0], Cohort(*key[1:])): histogram(low[at], high[at], d[at], count[at])
         for key, at in places.items()
     }
+
+
+def histogram(low: FloatArray, high: FloatArray, d: FloatArray, count: FloatArray) -> Cells:
+    """Bins as the warehouse gives them: it has no infinity that every engine sorts, null is its word for it, and 1e18 for a low end."""
+    lowest = np.where(np.isnan(low) | (low >= 1e18), np.inf, low)
+    return Cells(lowest, np.where(np.isnan(high), np.inf, high), d, count.astype(np.int64))
 
 
 _SHAPE = "experiment_id, source_name, column_name, segment, variant, rows_total, rows_affected, rows_residual, is_gap, note"

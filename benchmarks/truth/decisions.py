@@ -53,10 +53,8 @@ def at_our_wrong_go(records: Sequence[Record]) -> list[Line]:
 def wrong_go_where_twin_fails(records: Sequence[Record], standard_errors: float = 2.0) -> Share:
     """GOs in faulty worlds whose clean twin fails a rule of the brief by that many standard errors."""
     by_id = {r["id"]: r for r in records}
-    faulty = [
-        r for r in records if r["group"] != "clean" and fails_clearly(by_id[r["twin"]], standard_errors)
-    ]
-    return share(r["verdict"] == "GO" for r in faulty)
+    twins = [(r, by_id[r["twin"]]) for r in records if r["group"] != "clean" and r["twin"] in by_id]
+    return share(r["verdict"] == "GO" for r, twin in twins if fails_clearly(twin, standard_errors))
 
 
 def fails_clearly(twin: Record, standard_errors: float) -> bool:

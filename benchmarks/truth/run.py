@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import json
 import multiprocessing
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from benchmarks.truth.observe import Observatory, Record
 from benchmarks.truth.plan import CLEAN_WORLDS, DECISION_WORLDS, FAULTY_WORLDS, SEED, World, planned
+from benchmarks.truth.whole_line import WORLDS, WholeLine, chosen, differences
 
 RESULTS = Path(__file__).parents[2] / ".plumbline" / "truth.jsonl"
 _BATCH = 8
@@ -33,18 +36,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.results.parent.mkdir(parents=True, exist_ok=True)
     failed = _run(worlds, options.results, options.processes)
     print(f"{len(worlds) - failed:,} of {len(worlds):,} worlds are in {options.results}")
+    records = {record["id"]: record for record in read_records(options.results)}
+    unlike = _differences(worlds, records, options.whole)
     if not options.no_page:
         from benchmarks.truth.page import write_page  # noqa: PLC0415 - plots need a library that running does not
 
-        write_page(read_records(options.results), options.seed)
-    return 1 if failed else 0
+        planned_ones = [records[world.id] for world in worlds if world.id in records]
+        write_page(planned_ones, options.seed, WholeLine(options.whole, unlike))
+    return 1 if failed or unlike else 0
 
 
 def read_records(path: Path) -> list[Record]:
-    """The finished worlds' records, the last one where a world is there twice."""
+    """The finished worlds' records, the last one where a world is there twice; those of another state of the code are none."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    found = {record["id"]: record for record in map(json.loads, lines)}
+    found = {record["id"]: record for record in map(json.loads, lines) if record["code"] == fingerprint()}
     return [found[key] for key in sorted(found)]
+
+
+@cache
+def fingerprint() -> str:
+    """The code that a record came of: figures of two states of it must never be put together."""
+    root = Path(__file__).parents[2]
+    digest = hashlib.sha256()
+    for folder, pattern in product(
+        ("dagster_pipeline", "dbt_project", "benchmarks"), ("*.py", "*.sql", "*.yml")
+    ):
+        for path in sorted((root / folder).rglob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _differences(worlds: Sequence[World], records: Mapping[str, Record], count: int) -> int:
+    """Of so many worlds, how many the whole pipeline tells otherwise than the compiled line; each is shown."""
+    unlike = 0
+    for world in chosen(worlds, count) if count else ():
+        found = differences(world, records[world.id])
+        unlike += bool(found)
+        if found:
+            print(f"{world.id}, whole pipeline: {'; '.join(found)}", file=sys.stderr)
+    return unlike
 
 
 def observed(worlds: Sequence[World]) -> list[Record]:
@@ -79,7 +109,7 @@ def _run(worlds: Sequence[World], path: Path, processes: int) -> int:
     with path.open("a", encoding="utf-8") as file:
         for records in _in_parallel(batches, processes):
             for record in records:
-                file.write(json.dumps(record, allow_nan=False) + "\n")
+                file.write(json.dumps(record | {"code": fingerprint()}, allow_nan=False) + "\n")
                 if "error" in record:
                     failed += 1
                     print(f"{record['id']} failed:\n{record['error']}", file=sys.stderr)
@@ -110,6 +140,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=DECISION_WORLDS,
         help="worlds of the decisions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--whole", type=int, default=WORLDS, help="worlds for the whole pipeline too (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)

@@ -10,6 +10,7 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ from dagster_pipeline.demo.story import config_text
 
 Record = Mapping[str, Any]
 WORLDS = 40
+
+
+@dataclass(frozen=True)
+class WholeLine:
+    """How many worlds went through the whole pipeline, and of how many it said something else."""
+
+    worlds: int
+    unlike: int
 
 
 def chosen(worlds: Sequence[World], count: int = WORLDS) -> list[World]:

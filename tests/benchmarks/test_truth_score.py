@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.truth import decisions, score
+from benchmarks.truth import decisions, page, score
 from benchmarks.truth.plan import CLEAN_WORLDS, DECISION, DECISION_WORLDS, FAULTY_WORLDS, planned
 from benchmarks.truth.score import Share
+from benchmarks.truth.whole_line import WholeLine
 
 METRIC = "hire_rate_7d"
 PLACE = ("missing_values", "hires", "hired_at")
@@ -152,6 +153,8 @@ def test_a_go_where_the_clean_twin_fails_clearly_is_counted():
     assert decisions.wrong_go_where_twin_fails([failing, faulty]) == Share(1, 1)
     assert decisions.wrong_go_where_twin_fails([failing, faulty | {"verdict": "HOLD"}]) == Share(0, 1)
     assert decisions.wrong_go_where_twin_fails([clean, faulty]) == Share(0, 0)
+    twinless = faulty | {"id": "d1", "twin": "", "group": DECISION}
+    assert decisions.wrong_go_where_twin_fails([failing, twinless]) == Share(0, 0)
 
 
 def test_habits_are_compared_at_the_wrong_gos_that_ours_has():
@@ -201,3 +204,23 @@ def test_a_launch_in_part_has_its_part_of_the_loss():
     ours = next(line for line in decisions.as_practised(worlds) if line.name == decisions.OURS)
     assert ours.regret == pytest.approx((0.1 * 2 + 0.9 * 3) / 2)
     assert (ours.wrong_go, ours.missed_go) == (Share(0, 1), Share(1, 1))
+
+
+def test_the_page_shows_every_figure_and_says_how_many_worlds_could_not_be_looked_at():
+    decided = [
+        record(f"d{i}", twin="", injections=[fault()], value=v, group=DECISION)
+        for i, v in enumerate((-1.0, 2.0))
+    ]
+    found = page.figures([*twins(), *decided, {"id": "w9", "error": "it broke"}])
+    assert found["worlds"] == {"clean": 1, "faulty": 1, "errors": 1}
+    text = page.page(found | {"whole_line": WholeLine(40, 2)}, 7)
+    for said in (
+        "1 clean worlds and 1 with planted faults",
+        "seed 7",
+        "40 of the faulty worlds went through the whole pipeline too",
+        "in 2 of them",
+        "**1 worlds could not be looked at",
+        "1 of 1, exact 1",
+        "2 worlds of 10,000 requests",
+    ):
+        assert said in text

@@ -86,7 +86,9 @@ class ImpactScale:
             bias_lower=bias_lower,
             bias_upper=bias_upper,
             direction=direction(opened.unmitigated, region.lower, region.upper, metric.better, negligible),
-            expected_direction=expected_direction(opened.unmitigated, best, metric.better, negligible),
+            expected_direction=expected_direction(
+                opened.unmitigated, best, metric.better, negligible, (region.lower, region.upper)
+            ),
             flips_decision=any(found.flips for found in flips),
             delta_star=star,
             reason=region.reason,

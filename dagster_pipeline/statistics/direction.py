@@ -6,6 +6,7 @@ from dagster_pipeline.statistics.evidence import Better
 from dagster_pipeline.statistics.vocabulary import Direction
 
 _ROUNDING = 1e-12
+_WORTH_A_GUESS = 0.1
 
 
 def bias_interval(
@@ -53,14 +54,29 @@ def direction(
 
 
 def expected_direction(
-    unmitigated: float | None, mitigated: float | None, better: Better, negligible: float = 0.0
+    unmitigated: float | None,
+    mitigated: float | None,
+    better: Better,
+    negligible: float = 0.0,
+    region: tuple[float | None, float | None] = (None, None),
 ) -> Direction:
-    """The sign of what the repair took away: a best guess, allowed to be wrong."""
+    """The sign of what the repair took away: a best guess, allowed to be wrong.
+
+    No guess (``either``) where the repair took away less than a tenth of the width of the ``region`` (lower, upper; raw)
+    that it left open, unless the region proves the side: what the repair could not reach weighs more than what it showed.
+    """
     if unmitigated is None or mitigated is None:
         return Direction.EITHER
     shift = unmitigated - mitigated
     if abs(shift) <= negligible + _ROUNDING * max(1.0, abs(unmitigated)):
         return Direction.NONE
+    lower, upper = region
+    if lower is not None and upper is not None and lower < unmitigated < upper:
+        guess_at = _WORTH_A_GUESS * (upper - lower)
+    else:
+        guess_at = 0.0
+    if abs(shift) < guess_at:
+        return Direction.EITHER
     return Direction.INFLATES if (shift > 0) == (better is Better.HIGHER) else Direction.DEFLATES
 
 

@@ -76,6 +76,21 @@ def test_expected_direction_is_the_sign_of_what_the_repair_took_away():
     assert expected_direction(0.051, 0.05, HIGHER, negligible=0.01) is Direction.NONE
 
 
+@pytest.mark.parametrize(("better", "over"), [(HIGHER, Direction.INFLATES), (LOWER, Direction.DEFLATES)])
+def test_no_guess_where_the_repair_took_away_less_than_a_tenth_of_what_it_left_open(better, over):
+    assert expected_direction(0.059, 0.05, better, region=(0.0, 0.1)) is Direction.EITHER
+    assert expected_direction(0.061, 0.05, better, region=(0.0, 0.1)) is over
+    assert expected_direction(0.05, 0.05, better, region=(0.0, 0.1)) is Direction.NONE
+    assert expected_direction(0.625, 0.5, better, region=(0.0, 1.25)) is over, "a tenth itself is enough"
+
+
+@pytest.mark.parametrize(
+    "region", [(0.0, 0.05), (0.05, 0.1), (None, 0.1), (0.0, None), (None, None), (0.06, 0.1)]
+)
+def test_a_side_that_is_proved_or_has_no_width_to_compare_is_guessed_however_little_was_repaired(region):
+    assert expected_direction(0.05, 0.0499, HIGHER, region=region) is Direction.INFLATES
+
+
 def test_what_rounding_leaves_is_no_bias_and_more_than_that_is_one():
     for better, over in ((HIGHER, Direction.INFLATES), (LOWER, Direction.DEFLATES)):
         assert expected_direction(0.5 + 1.5e-12, 0.5, better) is over

@@ -35,7 +35,7 @@ SOLVED = frozenset(
 )  # fmt: skip
 """Kinds whose sharp region brute force solves from the raw tables."""
 _NO_MARGIN = -1e9
-_WORLDS_OF_A_LINE = 40
+_WORLDS_OF_A_LINE = 120
 _EVALUATED = datetime(2026, 11, 22, tzinfo=UTC)
 
 

@@ -78,8 +78,9 @@ def _differences(worlds: Sequence[World], records: Mapping[str, Record], count: 
 
 
 def observed(worlds: Sequence[World]) -> list[Record]:
-    """Records of a few worlds, in this process; garbage is collected between them."""
+    """Records of a few worlds, in this process; garbage is collected before them."""
     gc.disable()
+    gc.collect()
     return [_observed(world) for world in worlds]
 
 
@@ -90,7 +91,6 @@ def _observatory() -> Observatory:
 
 
 def _observed(world: World) -> Record:
-    gc.collect()
     try:
         return _observatory().observe(world)
     except Exception:

@@ -31,8 +31,9 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from benchmarks.truth.brute_sources import CLOCKS, COLUMNS, KEYS, RawSources
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.metrics import metric_definitions
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail, PlumblineConfig
+from dagster_pipeline.config.types import PlumblineConfig
 
 Floats = NDArray[np.float64]
 GO, HOLD = "GO", "HOLD"

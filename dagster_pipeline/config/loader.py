@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dagster_pipeline.config import references, sql
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.lines import Document, read_document
 from dagster_pipeline.config.locations import absolute_location, absolute_path, absolute_query
 from dagster_pipeline.config.metrics import metric_definitions
@@ -19,10 +20,7 @@ from dagster_pipeline.config.scalars import instant
 from dagster_pipeline.config.translation import allowed_keys, problems_of
 from dagster_pipeline.config.types import (
     WHOLE_TABLE,
-    Brief,
-    Criterion,
     Experiment,
-    Guardrail,
     PlumblineConfig,
     Source,
     Thresholds,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from dagster_pipeline.config.frozen import Frozen
 from dagster_pipeline.config.metrics import metric_definitions
 from dagster_pipeline.config.problems import Refusal
 from dagster_pipeline.config.scalars import Identifier, Number, Share, Size, Text, TimeZone, between
@@ -55,11 +56,7 @@ MetricName = Annotated[Text, AfterValidator(_known_metric)]
 RelativeTolerance = Annotated[Number, AfterValidator(between(0, 1, open_high=True))]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ParitySide(_Frozen):
+class ParitySide(Frozen):
     """One of the two relations: where it is read from, the columns of its key, the column of its value.
 
     Exactly one of ``from_`` (an absolute file path or glob, or a relation name) and ``query`` is set. ``timezone`` is
@@ -103,7 +100,7 @@ class ParitySide(_Frozen):
         return self
 
 
-class Parity(_Frozen):
+class Parity(Frozen):
     """Two relations that must agree: under each key both have, the same value.
 
     Numbers agree where abs(left - right) ≤ max(``tolerance``, ``relative_tolerance`` · max(abs(left), abs(right))),

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dagster_pipeline.config.brief import EMPTY_BRIEF
 from dagster_pipeline.config.catalogue import SourceSpec, source_specs
 from dagster_pipeline.config.problems import KeyPath, Refusal, choices, dotted, shown
 from dagster_pipeline.config.scalars import identifier
-from dagster_pipeline.config.types import EMPTY_BRIEF, NO_THRESHOLD, ONE_ORIGIN
+from dagster_pipeline.config.types import NO_THRESHOLD, ONE_ORIGIN
 
 Finding = tuple[KeyPath, str]
 MANDATORY = {"requests": ("request_id", "created_at")}

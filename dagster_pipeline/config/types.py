@@ -6,13 +6,11 @@ experiment) is checked by `dagster_pipeline.config.references`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -21,9 +19,10 @@ from pydantic import (
     model_validator,
 )
 
+from dagster_pipeline.config.brief import Brief
 from dagster_pipeline.config.formats import check_formats
+from dagster_pipeline.config.frozen import Frozen
 from dagster_pipeline.config.locations import is_file
-from dagster_pipeline.config.metrics import EffectName, MetricDefinition, metric_definitions
 from dagster_pipeline.config.parity import Parity
 from dagster_pipeline.config.problems import KeyPath, Refusal
 from dagster_pipeline.config.scalars import (
@@ -31,13 +30,10 @@ from dagster_pipeline.config.scalars import (
     Duration,
     Identifier,
     Instant,
-    Number,
     Rate,
     Share,
-    Size,
     Text,
     TimeZone,
-    between,
 )
 
 EngineName = Literal["duckdb", "snowflake", "spark", "postgres"]
@@ -50,15 +46,10 @@ WHOLE_TABLE = "*"  # the column that stands for its whole table in Thresholds.ov
 
 
 ONE_ORIGIN = "needs either from (a file or a relation) or query (one SELECT), and not both"
-EMPTY_BRIEF = "has neither criteria nor guardrails: an empty brief is refused, since it decides nothing"
 NO_THRESHOLD = "is no threshold"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Warehouse(_Frozen):
+class Warehouse(Frozen):
     """Where the pipeline builds: a DuckDB file (``path``, absolute once loaded) or a dbt target."""
 
     engine: EngineName
@@ -74,7 +65,7 @@ class Warehouse(_Frozen):
         return self
 
 
-class Source(_Frozen):
+class Source(Frozen):
     """One raw table: where it is read from, and which of its columns is which.
 
     ``columns`` maps logical to physical names. Exactly one of ``from_`` (an absolute file path or glob, or a
@@ -107,7 +98,7 @@ class Source(_Frozen):
         return self
 
 
-class Window(_Frozen):
+class Window(Frozen):
     """The cohort: requests with start ≤ created_at < end, both in UTC."""
 
     start: Instant
@@ -120,7 +111,7 @@ class Window(_Frozen):
         return self
 
 
-class Experiment(_Frozen):
+class Experiment(Frozen):
     """A randomised experiment: its unit, its arms with their design shares, its window.
 
     ``sampling`` holds the known logging rates, source → arm → share logged. Arms are trimmed and lower-cased.
@@ -234,158 +225,7 @@ def _arms_once(arms: object, at: KeyPath = ()) -> object:
     return arms
 
 
-def _known_metric(name: str) -> str:
-    if name not in metric_definitions():
-        raise Refusal("must be a metric", metric_definitions())
-    return name
-
-
-def _no_percentages(metric: str, effect: EffectName | None, limits: dict[str, float | None]) -> None:
-    """A share's difference lies within ±1; a larger limit is a percentage by mistake and would never bind."""
-    definition: MetricDefinition = metric_definitions()[metric]
-    if definition.kind != "share" or (effect or definition.effect) != "absolute":
-        return
-    for key, value in limits.items():
-        if value is not None and abs(value) > 1:
-            raise Refusal(
-                f"must lie within ±1 ({metric} is a share; one percentage point is 0.01)", at=(key,)
-            )
-
-
-class Criterion(_Frozen):
-    """What the treatment must reach on one metric, oriented so that higher is better.
-
-    ``min_improvement`` and ``min_delta`` apply to the estimate, ``min_bound`` to the interval's limit; at
-    least one is set. ``effect`` None means the metric's default effect.
-    """
-
-    metric: Text
-    effect: EffectName | None = None
-    min_improvement: Number | None = None
-    min_delta: Number | None = None
-    min_bound: Number | None = None
-
-    @field_validator("metric")
-    @classmethod
-    def _metric(cls, name: str) -> str:
-        return _known_metric(name)
-
-    @model_validator(mode="after")
-    def _sensible(self) -> Criterion:
-        limits = {key: getattr(self, key) for key in ("min_improvement", "min_delta", "min_bound")}
-        definition = metric_definitions()[self.metric]
-        relative = (self.effect or definition.effect) == "relative"
-        if all(limit is None for limit in limits.values()):
-            raise Refusal("needs at least one of min_improvement, min_delta, min_bound")
-        if self.min_delta is not None and self.min_improvement is not None:
-            raise Refusal("has both min_delta and min_improvement, and both apply to the estimate; keep one")
-        if relative and self.min_delta is not None:
-            raise Refusal(
-                "is for absolute effects; for a relative effect write min_improvement", at=("min_delta",)
-            )
-        if relative and definition.better == "lower":
-            for key, limit in limits.items():
-                if limit is not None and limit >= 1:
-                    raise Refusal("must be below 1: nothing improves by more than 100% by falling", at=(key,))
-        _no_percentages(self.metric, self.effect, limits)
-        return self
-
-
-class Guardrail(_Frozen):
-    """What the treatment must not exceed on one metric; raw, an increase is one of treatment over control.
-
-    ``max_increase`` and ``max_decrease`` apply to the estimate, ``max_bound`` to the interval's limit on
-    that side (the side that makes the metric worse where neither is set). ``effect`` None means the
-    metric's default effect.
-    """
-
-    metric: Text
-    effect: EffectName | None = None
-    max_increase: Size | None = None
-    max_decrease: Size | None = None
-    max_bound: Size | None = None
-
-    @field_validator("metric")
-    @classmethod
-    def _metric(cls, name: str) -> str:
-        return _known_metric(name)
-
-    @model_validator(mode="after")
-    def _sensible(self) -> Guardrail:
-        limits = {key: getattr(self, key) for key in ("max_increase", "max_decrease", "max_bound")}
-        if all(limit is None for limit in limits.values()):
-            raise Refusal("needs at least one of max_increase, max_decrease, max_bound")
-        relative = (self.effect or metric_definitions()[self.metric].effect) == "relative"
-        if relative and self.max_decrease is not None and self.max_decrease >= 1:
-            raise Refusal(
-                "must be below 1: nothing falls by more than 100%, so it would never bind",
-                at=("max_decrease",),
-            )
-        _no_percentages(self.metric, self.effect, limits)
-        return self
-
-
-class SeverityPolicy(_Frozen):
-    """Where δ* divides blocker, high and medium (GAPS.md §5)."""
-
-    blocker_at: Size = 0.25
-    high_at: Size = 1.0
-    medium_at: Size = 2.0
-
-    @model_validator(mode="after")
-    def _ascending(self) -> SeverityPolicy:
-        if not self.blocker_at <= self.high_at <= self.medium_at:
-            raise Refusal("must ascend: blocker_at ≤ high_at ≤ medium_at")
-        return self
-
-
-class Brief(_Frozen):
-    """The decision to be made on one experiment, and what it takes.
-
-    ``experiment`` is set once loaded. ``segments`` are columns of requests over which PARTIAL is decided.
-    ``max_age`` is how old a verdict the gate accepts. ``owners`` names people by gap kind or source.
-    """
-
-    experiment: Identifier | None = None
-    question: Text | None = None
-    confidence: Number = 0.90
-    segments: str | tuple[str, ...] | None = None
-    criteria: tuple[Criterion, ...] = ()
-    guardrails: tuple[Guardrail, ...] = ()
-    owners: dict[Text, Text] = Field(default_factory=dict)
-    max_age: Duration = timedelta(days=7)
-    policy: SeverityPolicy = SeverityPolicy()
-
-    @property
-    def segment_columns(self) -> tuple[str, ...]:
-        """``segments`` as a tuple, however it was written."""
-        if self.segments is None:
-            return ()
-        return (self.segments,) if isinstance(self.segments, str) else self.segments
-
-    @field_validator("confidence")
-    @classmethod
-    def _confidence(cls, value: float) -> float:
-        return between(0.5, 1, open_low=True, open_high=True)(value)
-
-    @field_validator("segments", mode="before")
-    @classmethod
-    def _segments(cls, value: object) -> object:
-        names = value if isinstance(value, list | tuple) else [value]
-        if value is not None and not (
-            names and all(isinstance(name, str) and name.strip() for name in names)
-        ):
-            raise Refusal("must be a column of requests or a list of them")
-        return tuple(names) if isinstance(value, list | tuple) else value
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Brief:
-        if not self.criteria and not self.guardrails:
-            raise Refusal(EMPTY_BRIEF)
-        return self
-
-
-class Thresholds(_Frozen):
+class Thresholds(Frozen):
     """Contract defaults: the shares of rows above which a defect counts, and their overrides.
 
     ``overrides`` is table → column → name → share; the column ``*`` stands for the whole table.
@@ -429,7 +269,7 @@ class Thresholds(_Frozen):
         return float(getattr(self, name))
 
 
-class PlumblineConfig(_Frozen):
+class PlumblineConfig(Frozen):
     """All of plumbline.yml. ``directory`` is the folder of ``file``; ``as_of`` is in UTC.
 
     ``written`` holds each source's ``from`` or ``query`` as it stands in the file, before the environment

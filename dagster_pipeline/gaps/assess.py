@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from dagster_pipeline.config.brief import Brief, SeverityPolicy
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
-from dagster_pipeline.config.types import Brief, PlumblineConfig, SeverityPolicy
+from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.criteria.delta_star import Flip
 from dagster_pipeline.criteria.severity import Assessment as Grade
 from dagster_pipeline.criteria.severity import Stakes, severity, severity_without_brief

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail, Thresholds
+from dagster_pipeline.config.types import Thresholds
 from dagster_pipeline.gaps import stand_ins
 from dagster_pipeline.gaps.evidence import statistic_of
 from dagster_pipeline.gaps.found import FoundGap

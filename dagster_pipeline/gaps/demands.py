@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail
 from dagster_pipeline.criteria.delta_star import Flip, flip
 from dagster_pipeline.criteria.evaluate import base_outcome, joint_outcome
 from dagster_pipeline.criteria.rules import Rule, criterion_rule, guardrail_rule

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dagster_pipeline.config.brief import Brief
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
-from dagster_pipeline.config.types import Brief, Experiment, PlumblineConfig
+from dagster_pipeline.config.types import Experiment, PlumblineConfig
 from dagster_pipeline.criteria.segments import passing_segments
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gaps.contingencies import Contingency, contingencies

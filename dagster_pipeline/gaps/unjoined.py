@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dagster_pipeline.config.types import Brief
+from dagster_pipeline.config.brief import Brief
 from dagster_pipeline.criteria.delta_star import Flip, flip
 from dagster_pipeline.criteria.severity import Assessment, Stakes, severity
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity

@@ -27,7 +27,8 @@ from dagster_pipeline.report.words import (
 )
 
 if TYPE_CHECKING:
-    from dagster_pipeline.config.types import Brief, Experiment
+    from dagster_pipeline.config.brief import Brief
+    from dagster_pipeline.config.types import Experiment
 
 _UNKNOWN = (Outcome.MISSING, Outcome.STALE, Outcome.ERRORED)
 _SENTENCE = 600  # longest reason shown, in characters

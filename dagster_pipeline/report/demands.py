@@ -12,8 +12,8 @@ from dagster_pipeline.report.format import Unit
 from dagster_pipeline.statistics.evidence import Better, EffectKind
 
 if TYPE_CHECKING:
+    from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
     from dagster_pipeline.config.metrics import MetricDefinition
-    from dagster_pipeline.config.types import Brief, Criterion, Guardrail
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from dagster_pipeline.register.documents import RegisteredCheck, iso_z
 from dagster_pipeline.statistics.evidence import EffectKind
 
 if TYPE_CHECKING:
+    from dagster_pipeline.config.brief import Brief
     from dagster_pipeline.config.metrics import MetricDefinition
-    from dagster_pipeline.config.types import Brief, Experiment
+    from dagster_pipeline.config.types import Experiment
     from dagster_pipeline.gaps.contingencies import Contingency
     from dagster_pipeline.gaps.scenarios import ScenarioRow
 

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from benchmarks.compiled_line import config_of, warehouse
 from benchmarks.truth.habits import GO, HOLD, Frame, Habit, judge, launch_value, least_slack, regret
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.demo.world import WorldSpec, generate_in_memory
 
 SPEC = WorldSpec(requests=1_500, seed=3, speedup=0.6, hire_effect=0.08, ticket_effect=-0.7, spam_effect=-0.7)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from dagster_pipeline.config.brief import Criterion, Guardrail, SeverityPolicy
 from dagster_pipeline.config.loader import load_config
-from dagster_pipeline.config.types import Criterion, Guardrail, SeverityPolicy, Warehouse, Window
+from dagster_pipeline.config.types import Warehouse, Window
 
 
 def test_the_design_example_loads_with_every_value(load, example, tmp_path):

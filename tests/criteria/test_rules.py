@@ -7,8 +7,8 @@ from brief_rules import Criterion, Guardrail, hires, tickets, ttfq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagster_pipeline.config.types import Criterion as ConfigCriterion
-from dagster_pipeline.config.types import Guardrail as ConfigGuardrail
+from dagster_pipeline.config.brief import Criterion as ConfigCriterion
+from dagster_pipeline.config.brief import Guardrail as ConfigGuardrail
 from dagster_pipeline.criteria.evaluate import base_outcome, gate_limit, joint_outcome, threshold
 from dagster_pipeline.criteria.rules import (
     Condition,

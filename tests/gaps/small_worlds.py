@@ -13,16 +13,9 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
+from dagster_pipeline.config.brief import Brief
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
-from dagster_pipeline.config.types import (
-    Brief,
-    Experiment,
-    PlumblineConfig,
-    Source,
-    Thresholds,
-    Warehouse,
-    Window,
-)
+from dagster_pipeline.config.types import Experiment, PlumblineConfig, Source, Thresholds, Warehouse, Window
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, statistic_of
 from dagster_pipeline.gaps.measurements import Cohort, MeasuredRow, Measurements, SourceFact
 from dagster_pipeline.gaps.places import Place

@@ -25,8 +25,8 @@ from small_worlds import (
     without,
 )
 
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.metrics import metric_definitions
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gaps.assess import assess
 from dagster_pipeline.gaps.places import COHORT_INCOMPLETE

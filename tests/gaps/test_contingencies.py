@@ -21,7 +21,7 @@ from small_worlds import (
 )
 
 from benchmarks.compiled_line import compiled_run
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.demo.faults import Drift, Faults
 from dagster_pipeline.demo.world import WorldSpec
 from dagster_pipeline.gaps import stand_ins

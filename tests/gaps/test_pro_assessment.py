@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from small_worlds import CONTROL, EXPERIMENT, TREATMENT, config, experiment, mapping, measure, opened, row
 
-from dagster_pipeline.config.types import Brief, Criterion
+from dagster_pipeline.config.brief import Brief, Criterion
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gaps.assess import assess
 from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE

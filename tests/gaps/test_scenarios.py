@@ -28,7 +28,7 @@ from small_worlds import (
     row,
 )
 
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gaps.assess import assess
 from dagster_pipeline.gaps.effects import EffectCalculator, OpenGaps

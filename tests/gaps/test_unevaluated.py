@@ -9,7 +9,7 @@ import pytest
 from small_worlds import AS_OF, CONTROL, EXPERIMENT, TREATMENT, Request, config, experiment, mapping, measure
 
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
-from dagster_pipeline.config.types import Brief, Criterion
+from dagster_pipeline.config.brief import Brief, Criterion
 from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 from dagster_pipeline.gaps.assess import assess

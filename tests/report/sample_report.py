@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
-from dagster_pipeline.config.types import Brief, Criterion, Experiment, Guardrail, Window
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
+from dagster_pipeline.config.types import Experiment, Window
 from dagster_pipeline.criteria.rules import Condition, Quantity, Rule, RuleKind, Side
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gaps.contingencies import Contingency

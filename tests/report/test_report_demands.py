@@ -3,8 +3,8 @@
 import pytest
 from sample_report import a_criterion, a_verdict, the_report
 
+from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.metrics import metric_definitions
-from dagster_pipeline.config.types import Brief, Criterion, Guardrail
 from dagster_pipeline.report.chart import Span, chart
 from dagster_pipeline.report.demands import Limit, demand_of
 from dagster_pipeline.report.page import page

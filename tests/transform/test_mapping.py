@@ -5,17 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from dagster_pipeline.config.brief import Brief, Criterion
 from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.metrics import metric_definitions
-from dagster_pipeline.config.types import (
-    Brief,
-    Criterion,
-    Experiment,
-    PlumblineConfig,
-    Source,
-    Warehouse,
-    Window,
-)
+from dagster_pipeline.config.types import Experiment, PlumblineConfig, Source, Warehouse, Window
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 from dagster_pipeline.transform.mapping import EVERYONE, build_mapping, columns_of, sources_of
 

@@ -286,7 +286,8 @@ class _InMemoryEngine(DuckDBEngine):
         self, connection: duckdb.DuckDBPyConnection, config: PlumblineConfig
     ) -> dict[str, SourceInspection]:
         names = dict.fromkeys([*source_specs(), *config.sources])
-        return {name: self._inspect_one(connection, name, config.sources.get(name)) for name in names}
+        sources = {name: self._inspect_one(connection, name, config.sources.get(name)) for name in names}
+        return sources | self.inspect_metrics(connection, config)
 
 
 class _Compiler(DbtProjectRunner):

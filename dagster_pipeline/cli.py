@@ -117,18 +117,34 @@ def discover(folder: Path, path: Path | None) -> None:
 @OUTPUT
 @JSON
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no table.")
+@click.option("--readiness", is_flag=True, help="A dry run before launch: recorded, and never a GO.")
+@click.option(
+    "--for", "recorded_for", type=click.Path(path_type=Path, dir_okay=False),
+    help="With --readiness: the configuration whose launch it is for, if another.",
+)  # fmt: skip
 @click.pass_context
-def run(context: click.Context, config: Path, output: Path, as_json: bool, quiet: bool) -> None:
+def run(
+    context: click.Context,
+    config: Path,
+    output: Path,
+    as_json: bool,
+    quiet: bool,
+    readiness: bool,
+    recorded_for: Path | None,
+) -> None:
     """Build, check, bound and decide; write register, verdict, metrics and report.
 
     Ends with 0 whenever the files are written, whatever the verdict: blocking is the gate's work.
 
     Example: plumbline run --config plumbline.yml --output out
     """
-    from dagster_pipeline.commands.run import print_outcome
+    from dagster_pipeline.commands.run import DryRunRequest, print_outcome
     from dagster_pipeline.commands.run import run as command
 
-    outcome = command(config, output, debug=context.obj["debug"], quiet=quiet or as_json)
+    if recorded_for is not None and not readiness:
+        raise click.UsageError("--for goes with --readiness.")
+    dry_run = DryRunRequest(recorded_for) if readiness else None
+    outcome = command(config, output, debug=context.obj["debug"], quiet=quiet or as_json, readiness=dry_run)
     if as_json:
         click.echo((output / "verdict.json").read_text(encoding="utf-8"), nl=False)
     elif not quiet:
@@ -210,6 +226,138 @@ def report(output: Path) -> None:
     from dagster_pipeline.commands.report import report as command
 
     command(output)
+
+
+@cli.command()
+@CONFIG
+@JSON
+def decisions(config: Path, as_json: bool) -> None:
+    """Print the decision log, newest first.
+
+    Example: plumbline decisions --config plumbline.yml
+    """
+    from dagster_pipeline.commands.decisions import decisions as command
+
+    sys.exit(command(config, as_json=as_json))
+
+
+@cli.command()
+@CONFIG
+@click.option("--by", required=True, help="Who objects.")
+@click.option("--text", required=True, help="The objection.")
+@click.option("--experiment", help="The experiment it is about; default: the only one, or all.")
+def dissent(config: Path, by: str, text: str, experiment: str | None) -> None:
+    """Put an objection on record.
+
+    Example: plumbline dissent --by "Ada Chen" --text "The support guardrail is too wide."
+    """
+    from dagster_pipeline.commands.dissent import dissent as command
+
+    command(config, by, text, experiment)
+
+
+@cli.command()
+@CONFIG
+@OUTPUT
+def verify(config: Path, output: Path) -> None:
+    """Check that decision log, journal and output are what was written: 0 whole, 3 not.
+
+    Example: plumbline verify --config plumbline.yml --output out
+    """
+    from dagster_pipeline.commands.verify import verify as command
+
+    sys.exit(command(config, output))
+
+
+@cli.group()
+def rollout() -> None:
+    """Start the stages of a launch, and see where it stands."""
+
+
+@rollout.command("start")
+@CONFIG
+@OUTPUT
+@click.option(
+    "--stage", type=click.FloatRange(0, 100, min_open=True), required=True, help="Per cent of the traffic."
+)
+@click.option("--by", required=True, help="Who starts it.")
+@click.option("--experiment", help="The experiment launched; default: the first with a brief.")
+@click.option("--force", is_flag=True, help="Start it against the rules; recorded with the reason.")
+@click.option("--reason", help="Why, with --force.")
+def rollout_start(
+    config: Path, output: Path, stage: float, by: str, experiment: str | None, force: bool, reason: str | None
+) -> None:
+    """Record that a stage starts: 0 recorded, 1 not allowed.
+
+    Example: plumbline rollout start --stage 10 --by "Ada Chen"
+    """
+    from dagster_pipeline.commands.rollout import start_stage
+
+    if force != bool(reason and reason.strip()):
+        raise click.UsageError("--force and --reason TEXT go together.")
+    sys.exit(start_stage(config, output, experiment, stage, by, reason))
+
+
+@rollout.command("show")
+@CONFIG
+@OUTPUT
+@JSON
+@click.option("--experiment", help="The experiment launched; default: the first with a brief.")
+def rollout_show(config: Path, output: Path, as_json: bool, experiment: str | None) -> None:
+    """Show each stage and what stands in its way.
+
+    Example: plumbline rollout show --output out
+    """
+    from dagster_pipeline.commands.rollout import show_rollout
+
+    show_rollout(config, output, experiment, as_json=as_json)
+
+
+@cli.group(invoke_without_command=True)
+@CONFIG
+@OUTPUT
+@click.option("--experiment", help="The experiment it is about; default: the only one with a brief.")
+@click.option("--markdown/--html", "as_markdown", default=True, show_default=True, help="What to print.")
+@click.option(
+    "--write", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write both into this folder."
+)
+@click.option("--meeting", is_flag=True, help="The pack of the decision meeting instead.")
+@click.option(
+    "--length", type=click.IntRange(6, 240), default=30, show_default=True, help="Minutes the meeting has."
+)
+@click.pass_context
+def brief(context: click.Context, /, **options: Any) -> None:
+    """Print the decision brief, or the pack of the decision meeting.
+
+    Example: plumbline brief --write out/brief
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from dagster_pipeline.commands.brief import brief as command
+
+    command(**options)
+
+
+@brief.command("sign")
+@click.option(
+    "--config", "-c", type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration; default: the one given before `sign`.",
+)  # fmt: skip
+@click.option("--by", required=True, help="Who signs.")
+@click.option("--experiment", help="The experiment it is about; default: the only one with a brief.")
+@click.option("--note", help="Something to record with it.")
+@click.pass_context
+def brief_sign(
+    context: click.Context, config: Path | None, by: str, experiment: str | None, note: str | None
+) -> None:
+    """Record who accepts the brief as it stands.
+
+    Example: plumbline brief sign --by "Ada Chen"
+    """
+    from dagster_pipeline.commands.brief import sign
+
+    given = context.parent.params if context.parent else {}
+    sign(config or given["config"], by, experiment or given["experiment"], note)
 
 
 @cli.command()

@@ -59,6 +59,17 @@ class Pair:
         found = self.twin["effects"].get(metric)
         return found["value"] if found else None
 
+    def twin_value(self, metric: str) -> float | None:
+        """What the faulty world's region must hold: the clean world's estimate, over its full cohort where that is known.
+
+        An estimate rests on what is mature, a region on the full cohort. A pro who came back before seven days were over is
+        in the second alone; where the clean world leaves nothing open, its region is the full cohort's value.
+        """
+        found = self.twin["effects"].get(metric)
+        if found and found["lower"] is not None and found["lower"] == found["upper"]:
+            return found["lower"]
+        return self.twin_estimate(metric)
+
 
 def clean(records: Iterable[Record]) -> list[Record]:
     """The worlds without faults."""
@@ -207,7 +218,7 @@ def regions(records: Sequence[Record], choose: Callable[[Pair], bool]) -> Region
     missed: list[str] = []
     for pair in filter(choose, pairs(records)):
         for metric, effect in pair.faulty["effects"].items():
-            truth = pair.twin_estimate(metric)
+            truth = pair.twin_value(metric)
             if truth is None:
                 continue
             inside = _holds(effect["lower"], effect["upper"], truth)

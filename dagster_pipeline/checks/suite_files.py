@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,19 +54,20 @@ class SuiteFile:
         return f"{self.path}: expectations[{entry.position}] ({entry.type})"
 
 
-def suite_files(folder: Path | None = None) -> tuple[SuiteFile, ...]:
+def suite_files(folder: Path | None = None, metrics: Collection[str] | None = None) -> tuple[SuiteFile, ...]:
     """Every suite of ``folder`` (default: Plumbline's own), sorted by name; needs no configuration.
 
+    ``metrics`` are those a suite may name, by default the built-in ones.
     Raises PlumblineError, naming file and entry, for a file that is not a suite.
     """
     place = folder or bundled("expectations")
     paths = sorted(place.glob("*.json"))
     if not paths:
         raise PlumblineError(f"{place} holds no suite; expected <relation>.json files")
-    return tuple(_read(path) for path in paths)
+    return tuple(_read(path, metrics or tuple(metric_definitions())) for path in paths)
 
 
-def _read(path: Path) -> SuiteFile:
+def _read(path: Path, metrics: Collection[str]) -> SuiteFile:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -77,19 +78,21 @@ def _read(path: Path) -> SuiteFile:
         raise PlumblineError(f"{path}: name is {content['name']!r}; it must be the file's, {path.stem!r}")
     if not isinstance(content["expectations"], list) or not content["expectations"]:
         raise PlumblineError(f"{path}: expectations must be a list with at least one entry")
-    entries = tuple(_entry(path, position, raw) for position, raw in enumerate(content["expectations"]))
+    entries = tuple(
+        _entry(path, position, raw, metrics) for position, raw in enumerate(content["expectations"])
+    )
     file = SuiteFile(path, content["name"], content["meta"]["schema"], content["meta"]["table"], entries)
     _refuse_twins(file)
     return file
 
 
-def _entry(path: Path, position: int, raw: Any) -> Entry:
+def _entry(path: Path, position: int, raw: Any, metrics: Collection[str]) -> Entry:
     place = f"{path}: expectations[{position}]"
     _expect_keys(place, raw, _ENTRY_KEYS)
     meta, kwargs = raw["meta"], raw["kwargs"]
     _expect_keys(f"{place}.meta", meta, _ENTRY_META, _ENTRY_META_OPTIONAL)
     _expect_keys(f"{place}.kwargs", kwargs, frozenset(), None)
-    _expect_types(place, raw, meta)
+    _expect_types(place, raw, meta, metrics)
     column = kwargs.get("column")
     return Entry(
         position=position,
@@ -105,7 +108,7 @@ def _entry(path: Path, position: int, raw: Any) -> Entry:
     )
 
 
-def _expect_types(place: str, raw: dict[str, Any], meta: dict[str, Any]) -> None:
+def _expect_types(place: str, raw: dict[str, Any], meta: dict[str, Any], metrics: Collection[str]) -> None:
     texts = {"type": raw["type"], "meta.gap_kind": meta["gap_kind"], "meta.mitigation": meta["mitigation"]}
     for key, value in texts.items():
         if not isinstance(value, str) or not value:
@@ -115,8 +118,8 @@ def _expect_types(place: str, raw: dict[str, Any], meta: dict[str, Any]) -> None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise PlumblineError(f"{place}.meta.{key} must be a list of names, not {value!r}")
     for metric in meta["affects"]:
-        if metric not in metric_definitions():
-            allowed = ", ".join(metric_definitions())
+        if metric not in metrics:
+            allowed = ", ".join(metrics)
             raise PlumblineError(f"{place}.meta.affects names no metric: {metric!r}; metrics: {allowed}")
 
 

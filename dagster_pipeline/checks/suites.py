@@ -74,7 +74,9 @@ def load_suites(
     A suite nothing of which applies is left out. Raises PlumblineError, naming file and entry, for a suite
     that can't be used.
     """
-    suites = (_resolve(file, config, inspections or {}) for file in suite_files(folder))
+    suites = (
+        _resolve(file, config, inspections or {}) for file in suite_files(folder, tuple(config.metrics))
+    )
     return tuple(suite for suite in suites if suite.checks)
 
 

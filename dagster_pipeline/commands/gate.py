@@ -9,11 +9,17 @@ import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.gate.decision_file import Configured
 from dagster_pipeline.gate.verdict_file import MAX_AGE, WRONG_USAGE, GateResult, check, refusal
+
+if TYPE_CHECKING:
+    from dagster_pipeline.config.types import PlumblineConfig
+    from dagster_pipeline.register.journal import Entry
 
 
 def gate(
@@ -32,11 +38,11 @@ def gate(
     """
     try:
         age = None if max_age is None else _duration(max_age)
-        accepted = _accepted_ages(config)
+        configured = _configured(config)
     except PlumblineError as error:
         result = refusal(error.exit_code, str(error), experiment)
     else:
-        result = check(output, experiment, stage, segments, max_age=age, accepted_ages=accepted)
+        result = check(output, experiment, stage, segments, max_age=age, configured=configured)
     _show(result, as_json=as_json)
     return result.exit_code
 
@@ -62,12 +68,24 @@ def _duration(text: str) -> timedelta:
         raise PlumblineError(f"--max-age {refused.requirement}, not {text!r}.") from refused
 
 
-def _accepted_ages(config: Path) -> Mapping[str, timedelta] | None:
-    """The configured experiments and the age their brief accepts; None without a configuration."""
+def _configured(config: Path) -> Mapping[str, Configured] | None:
+    """What the configuration and its journal say of every experiment; None without a configuration."""
     if not os.path.lexists(config):
         return None
     from dagster_pipeline.config.loader import load_config  # noqa: PLC0415  a quarter of a second of imports
+    from dagster_pipeline.register.journal import journal_path, read_journal  # noqa: PLC0415
 
     loaded = load_config(config)
-    briefs = {experiment.id: loaded.brief(experiment.id) for experiment in loaded.experiments}
-    return {name: brief.max_age if brief else MAX_AGE for name, brief in briefs.items()}
+    journal = read_journal(journal_path(loaded.file))
+    return {found.id: _of_experiment(loaded, found.id, journal) for found in loaded.experiments}
+
+
+def _of_experiment(config: PlumblineConfig, experiment: str, journal: tuple[Entry, ...]) -> Configured:
+    from dagster_pipeline.gate.brief_version import brief_status  # noqa: PLC0415
+
+    brief = config.brief(experiment)
+    if brief is None:
+        return Configured(MAX_AGE, journal=journal)
+    status = brief_status(brief, config.metrics, journal, ())
+    has_rollout = bool(brief.rollout.stages or brief.rollout.rollback)
+    return Configured(brief.max_age, status.version, status.is_missing_a_signature, has_rollout, journal)

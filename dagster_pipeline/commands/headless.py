@@ -8,16 +8,18 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_pipeline.defs.resources import resources
+from dagster_pipeline.register.dry_runs import DryRun
 from dagster_pipeline.report.model import RunReport
 
 
 @dataclass(frozen=True)
 class LineResult:
-    """What the job came to; ``report`` None where it broke before the files were written."""
+    """What the job came to; ``report`` None where it broke before the files were written, ``dry_runs`` of a readiness run."""
 
     report: RunReport | None
     broken: tuple[str, ...]
     failure: str
+    dry_runs: tuple[DryRun, ...] = ()
 
 
 def execute_line(config_path: Path, output: Path, *, debug: bool = False) -> LineResult:
@@ -37,7 +39,7 @@ def execute_line(config_path: Path, output: Path, *, debug: bool = False) -> Lin
             resources=resources(str(config_path), str(output)),
             run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}},
         )
-        return LineResult(_value(result, "report"), _broken(result), _failure(result))
+        return LineResult(_value(result, "report"), _broken(result), _failure(result), _dry_runs(result))
 
 
 def _value(result: dg.ExecuteInProcessResult, asset: str) -> RunReport | None:
@@ -45,6 +47,14 @@ def _value(result: dg.ExecuteInProcessResult, asset: str) -> RunReport | None:
         found: RunReport = result.asset_value(asset)
     except Exception:
         return None
+    return found
+
+
+def _dry_runs(result: dg.ExecuteInProcessResult) -> tuple[DryRun, ...]:
+    try:
+        found: tuple[DryRun, ...] = result.asset_value("published_warehouse").dry_runs
+    except Exception:
+        return ()
     return found
 
 

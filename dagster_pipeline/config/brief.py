@@ -6,12 +6,18 @@ import math
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dagster_pipeline.config.frozen import Frozen
-from dagster_pipeline.config.metrics import EffectName, MetricDefinition, metric_definitions
+from dagster_pipeline.config.metrics import (
+    EffectName,
+    MetricDefinition,
+    definition_in,
+    known_metric,
+)
 from dagster_pipeline.config.problems import Refusal
 from dagster_pipeline.config.scalars import Duration, Identifier, Instant, Number, Share, Size, Text, between
+from dagster_pipeline.config.segments import Segment, is_drawn_before, name_of, read_segment
 
 EMPTY_BRIEF = "has neither criteria nor guardrails: an empty brief is refused, since it decides nothing"
 ROLES = ("responsible", "accountable", "consulted", "informed")
@@ -20,21 +26,16 @@ SignatureName = Literal["optional", "required"]
 _SMALL_STAGE = 10
 
 
-def _known_metric(name: str) -> str:
-    if name not in metric_definitions():
-        raise Refusal("must be a metric", metric_definitions())
-    return name
-
-
-def _no_percentages(metric: str, effect: EffectName | None, limits: dict[str, float | None]) -> None:
+def _no_percentages(
+    definition: MetricDefinition, effect: EffectName | None, limits: dict[str, float | None]
+) -> None:
     """A share's difference lies within ±1; a larger limit is a percentage by mistake and would never bind."""
-    definition: MetricDefinition = metric_definitions()[metric]
     if definition.kind != "share" or (effect or definition.effect) != "absolute":
         return
     for key, value in limits.items():
         if value is not None and abs(value) > 1:
             raise Refusal(
-                f"must lie within ±1 ({metric} is a share; one percentage point is 0.01)", at=(key,)
+                f"must lie within ±1 ({definition.name} is a share; one percentage point is 0.01)", at=(key,)
             )
 
 
@@ -53,13 +54,13 @@ class Criterion(Frozen):
 
     @field_validator("metric")
     @classmethod
-    def _metric(cls, name: str) -> str:
-        return _known_metric(name)
+    def _metric(cls, name: str, info: ValidationInfo) -> str:
+        return known_metric(name, info.context)
 
     @model_validator(mode="after")
-    def _sensible(self) -> Criterion:
+    def _sensible(self, info: ValidationInfo) -> Criterion:
         limits = {key: getattr(self, key) for key in ("min_improvement", "min_delta", "min_bound")}
-        definition = metric_definitions()[self.metric]
+        definition = definition_in(info.context, self.metric)
         relative = (self.effect or definition.effect) == "relative"
         if all(limit is None for limit in limits.values()):
             raise Refusal("needs at least one of min_improvement, min_delta, min_bound")
@@ -73,7 +74,7 @@ class Criterion(Frozen):
             for key, limit in limits.items():
                 if limit is not None and limit >= 1:
                     raise Refusal("must be below 1: nothing improves by more than 100% by falling", at=(key,))
-        _no_percentages(self.metric, self.effect, limits)
+        _no_percentages(definition, self.effect, limits)
         return self
 
 
@@ -93,21 +94,22 @@ class Guardrail(Frozen):
 
     @field_validator("metric")
     @classmethod
-    def _metric(cls, name: str) -> str:
-        return _known_metric(name)
+    def _metric(cls, name: str, info: ValidationInfo) -> str:
+        return known_metric(name, info.context)
 
     @model_validator(mode="after")
-    def _sensible(self) -> Guardrail:
+    def _sensible(self, info: ValidationInfo) -> Guardrail:
         limits = {key: getattr(self, key) for key in ("max_increase", "max_decrease", "max_bound")}
         if all(limit is None for limit in limits.values()):
             raise Refusal("needs at least one of max_increase, max_decrease, max_bound")
-        relative = (self.effect or metric_definitions()[self.metric].effect) == "relative"
+        definition = definition_in(info.context, self.metric)
+        relative = (self.effect or definition.effect) == "relative"
         if relative and self.max_decrease is not None and self.max_decrease >= 1:
             raise Refusal(
                 "must be below 1: nothing falls by more than 100%, so it would never bind",
                 at=("max_decrease",),
             )
-        _no_percentages(self.metric, self.effect, limits)
+        _no_percentages(definition, self.effect, limits)
         return self
 
 
@@ -196,12 +198,13 @@ class Stage(Frozen):
 
 class Rollback(Frozen):
     """When to switch the launch off: the metric's daily level falls by ``max_fall`` (absolute, a positive number) from one day to the
-    next on ``days`` consecutive days.
+    next on ``days`` consecutive days. A day of fewer than ``min_units`` requests is not judged.
     """
 
     metric: Text
     max_fall: Size
     days: Annotated[int, Field(strict=True, ge=1)] = 2
+    min_units: Annotated[int, Field(strict=True, ge=1)] = 100
 
 
 class Rollout(Frozen):
@@ -249,7 +252,8 @@ class Action(Frozen):
 class Brief(Frozen):
     """The decision to be made on one experiment, and what it takes.
 
-    ``experiment`` is set once loaded. ``segments`` are columns of requests over which PARTIAL is decided.
+    ``experiment`` is set once loaded. ``segments`` are columns of requests, or
+    computed from them (config/segments.py), over which PARTIAL is decided.
     ``max_age`` is how old a verdict the gate accepts. ``owners`` names people by gap kind, source, or role (responsible,
     accountable, consulted, informed). ``cohort`` narrows the decision to requests with these values, column → values.
     ``signature`` says whether the gate lets an unsigned brief pass.
@@ -258,7 +262,7 @@ class Brief(Frozen):
     experiment: Identifier | None = None
     question: Text | None = None
     confidence: Number = 0.90
-    segments: str | tuple[str, ...] | None = None
+    segments: Segment | tuple[Segment, ...] | None = None
     criteria: tuple[Criterion, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
     owners: dict[Text, Text] = Field(default_factory=dict)
@@ -276,11 +280,20 @@ class Brief(Frozen):
     review_date: Instant | None = None
 
     @property
-    def segment_columns(self) -> tuple[str, ...]:
+    def segment_list(self) -> tuple[Segment, ...]:
         """``segments`` as a tuple, however it was written."""
         if self.segments is None:
             return ()
-        return (self.segments,) if isinstance(self.segments, str) else self.segments
+        return self.segments if isinstance(self.segments, tuple) else (self.segments,)
+
+    @property
+    def segment_columns(self) -> tuple[str, ...]:
+        """What the segments are called: columns of requests, or names of what is computed from them."""
+        return tuple(name_of(segment) for segment in self.segment_list)
+
+    def decided_columns(self, unit: str) -> tuple[str, ...]:
+        """Those that something may be decided over, where ``unit`` is randomized."""
+        return tuple(name for name in self.segment_columns if is_drawn_before(name, unit))
 
     @field_validator("confidence")
     @classmethod
@@ -290,12 +303,13 @@ class Brief(Frozen):
     @field_validator("segments", mode="before")
     @classmethod
     def _segments(cls, value: object) -> object:
-        names = value if isinstance(value, list | tuple) else [value]
-        if value is not None and not (
-            names and all(isinstance(name, str) and name.strip() for name in names)
-        ):
+        if value is None:
+            return None
+        if not isinstance(value, list | tuple):
+            return read_segment(value)
+        if not value:
             raise Refusal("must be a column of requests or a list of them")
-        return tuple(names) if isinstance(value, list | tuple) else value
+        return tuple(read_segment(one) for one in value)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Brief:

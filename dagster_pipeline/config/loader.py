@@ -13,7 +13,8 @@ from dagster_pipeline.config import references, sql
 from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.lines import Document, read_document
 from dagster_pipeline.config.locations import absolute_location, absolute_path, absolute_query
-from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition, all_metrics
+from dagster_pipeline.config.own_metrics import OwnMetric, as_written, own_name, with_columns_spelt
 from dagster_pipeline.config.parity import SIDES, Parity, ParitySide, SideName, inspection_name
 from dagster_pipeline.config.problems import KeyPath, Problem, Refusal, choices, config_error, kind_of, shown
 from dagster_pipeline.config.scalars import instant
@@ -28,7 +29,17 @@ from dagster_pipeline.config.types import (
 )
 from dagster_pipeline.errors import ConfigError
 
-_KEYS = ("version", "warehouse", "as_of", "sources", "experiments", "brief", "thresholds", "parity")
+_KEYS = (
+    "version",
+    "warehouse",
+    "as_of",
+    "sources",
+    "experiments",
+    "brief",
+    "thresholds",
+    "parity",
+    "metrics",
+)
 _LARGEST = 1_000_000  # bytes
 _Model = TypeVar("_Model", bound=BaseModel)
 _Judged = TypeVar("_Judged", Criterion, Guardrail)
@@ -82,6 +93,7 @@ class _Loading:
         self.file = file.absolute()
         self.folder = self.file.parent
         self.problems: list[Problem] = []
+        self._context: dict[str, Mapping[str, MetricDefinition]] = {}
 
     def refuse(self, path: KeyPath, message: str) -> None:
         self.problems.append(Problem(path, message, self.document.line(path)))
@@ -108,6 +120,8 @@ class _Loading:
         warehouse = self._warehouse(raw)
         experiments = self._list(raw, "experiments")
         engine = warehouse.engine if warehouse else "duckdb"
+        own = self._own_metrics(self._list(raw, "metrics"), engine)
+        self._context = {"metrics": self._known_metrics(raw, own)}
         parity = self._parity(self._list(raw, "parity"), experiments, engine)
         pieces: dict[str, Any] = {
             "version": self._version(raw),
@@ -117,6 +131,7 @@ class _Loading:
             "briefs": self._briefs(raw.get("brief"), experiments),
             "thresholds": _with_parity(self._thresholds(raw), parity),
             "parity": parity,
+            "own_metrics": own,
             "directory": self.folder,
             "file": self.file,
             "written": self._written(raw),
@@ -199,6 +214,12 @@ class _Loading:
         parity = raw.get("parity")
         for index, given in enumerate(parity if isinstance(parity, list) else ()):
             texts |= self._written_sides(given, ("parity", index))
+        metrics = raw.get("metrics")
+        for index, given in enumerate(metrics if isinstance(metrics, list) else ()):
+            for key in ("from", "query"):
+                if isinstance(given, dict) and isinstance(given.get(key), str):
+                    name = own_name(str(given.get("name")).strip())
+                    texts[name] = self.document.written.get(("metrics", index, key), given[key])
         return texts
 
     def _written_sides(self, given: Any, at: KeyPath) -> dict[str, str]:
@@ -223,18 +244,51 @@ class _Loading:
                 found.append(parity.model_copy(update=sides | {"experiment": parity.experiment or only}))
         return tuple(found)
 
+    def _own_metrics(self, given: list[Any], engine: str) -> tuple[OwnMetric, ...]:
+        self.refuse_all(references.own_metric_findings(given))
+        found: list[OwnMetric] = []
+        for index, item in enumerate(given):
+            at: KeyPath = ("metrics", index)
+            metric = self._valid(OwnMetric, as_written(item), at)
+            if metric is not None:
+                found.append(metric.model_copy(update=self._metric_sql(metric, engine, at)))
+        return tuple(found)
+
+    def _metric_sql(self, metric: OwnMetric, engine: str, at: KeyPath) -> dict[str, Any]:
+        """The metric's SQL checked and its file named in full."""
+        changes: dict[str, Any] = {}
+        for key in ("y", "d"):
+            text = getattr(metric, key)
+            if text is not None:
+                checked = self._checked_sql(sql.check_expression, text, engine, (*at, key))
+                changes[key] = checked if metric.is_of_table else with_columns_spelt(checked)
+        return changes | self._origin(metric, engine, at)
+
+    def _known_metrics(self, raw: dict[str, Any], own: Iterable[OwnMetric]) -> dict[str, MetricDefinition]:
+        """Every metric a brief may name; one that was refused is known all the same, so that it is refused once."""
+        named = (item.get("name") for item in self._list(raw, "metrics") if isinstance(item, dict))
+        refused = {
+            name: MetricDefinition(name, "mean", "higher", "absolute", "0", name, ())
+            for name in named
+            if isinstance(name, str)
+        }
+        return refused | all_metrics({metric.name: metric.definition() for metric in own})
+
     def _side(self, side: ParitySide, name: SideName, engine: str, parity: KeyPath) -> ParitySide:
         """The side with its SQL checked and its files named in full."""
-        at: KeyPath = (*parity, name)
+        return side.model_copy(update=self._origin(side, engine, (*parity, name)))
+
+    def _origin(self, read: ParitySide | OwnMetric, engine: str, at: KeyPath) -> dict[str, Any]:
+        """Where a relation is read from and which rows of it, as what is to be changed."""
         changes: dict[str, Any] = {}
-        if side.from_ is not None:
-            changes["from_"] = absolute_location(side.from_, self.folder)
-        if side.query is not None:
-            query = self._checked_sql(sql.check_query, side.query, engine, (*at, "query"))
+        if read.from_ is not None:
+            changes["from_"] = absolute_location(read.from_, self.folder)
+        if read.query is not None:
+            query = self._checked_sql(sql.check_query, read.query, engine, (*at, "query"))
             changes["query"] = absolute_query(query, self.folder)
-        if side.where is not None:
-            changes["where"] = self._checked_sql(sql.check_condition, side.where, engine, (*at, "where"))
-        return side.model_copy(update=changes)
+        if read.where is not None:
+            changes["where"] = self._checked_sql(sql.check_condition, read.where, engine, (*at, "where"))
+        return changes
 
     def _experiments(self, given: list[Any]) -> tuple[Experiment, ...]:
         self.refuse_all(references.experiment_findings(given))
@@ -250,9 +304,10 @@ class _Loading:
             at: KeyPath = ("brief", index) if listed else ("brief",)
             if isinstance(item, dict):
                 self.refuse_all(references.brief_findings(item, at, experiments))
+                self.refuse_all(references.brief_metric_findings(item, at, list(self._context["metrics"])))
             brief = self._valid(Brief, item, at)
             if brief is not None:
-                briefs.append((at, _completed(brief, ids)))
+                briefs.append((at, _completed(brief, ids, self._context["metrics"])))
         named = [(at, brief.experiment) for at, brief in briefs if brief.experiment is not None]
         self.refuse_all(references.repeated_brief_findings(named))
         return tuple(brief for _, brief in briefs)
@@ -281,7 +336,7 @@ class _Loading:
     ) -> _Model | None:
         """The validated piece, or None and its problems noted; ``hidden`` steps of a key are ours."""
         try:
-            return model.model_validate(_without_nulls(given))
+            return model.model_validate(_without_nulls(given), context=self._context)
         except ValidationError as error:
             refused = {problem.path for problem in self.problems} if hidden else set()
             for problem in problems_of(error, model, at, self.document):
@@ -329,17 +384,17 @@ def _with_parity(thresholds: Thresholds | None, parity: Iterable[Parity]) -> Thr
     return thresholds.model_copy(update={"overrides": thresholds.overrides | own})
 
 
-def _completed(brief: Brief, ids: list[str]) -> Brief:
+def _completed(brief: Brief, ids: list[str], metrics: Mapping[str, MetricDefinition]) -> Brief:
     """The brief with what it may leave out: the only experiment, the metrics' own effects."""
     return brief.model_copy(
         update={
             "experiment": brief.experiment or (ids[0] if len(ids) == 1 else None),
-            "criteria": tuple(_with_effect(criterion) for criterion in brief.criteria),
-            "guardrails": tuple(_with_effect(guardrail) for guardrail in brief.guardrails),
+            "criteria": tuple(_with_effect(criterion, metrics) for criterion in brief.criteria),
+            "guardrails": tuple(_with_effect(guardrail, metrics) for guardrail in brief.guardrails),
         }
     )
 
 
-def _with_effect(judged: _Judged) -> _Judged:
-    effect = judged.effect or metric_definitions()[judged.metric].effect
+def _with_effect(judged: _Judged, metrics: Mapping[str, MetricDefinition]) -> _Judged:
+    effect = judged.effect or metrics[judged.metric].effect
     return judged.model_copy(update={"effect": effect})

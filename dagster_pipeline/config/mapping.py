@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from dagster_pipeline.config.own_metrics import own_name
 from dagster_pipeline.config.parity import SIDES, inspection_name
 from dagster_pipeline.config.types import PlumblineConfig
 
@@ -23,11 +24,14 @@ def content_hash(config: PlumblineConfig) -> str:
     content["warehouse"].pop("path", None)
     for name, source in content["sources"].items():
         _as_written(source, config.written.get(name))
-    if not content["parity"]:
-        del content["parity"]  # a file that names none is the one that was agreed before there were any
+    for name in ("parity", "own_metrics"):
+        if not content[name]:
+            del content[name]  # a file that names none is the one that was agreed before there were any
     for parity in content.get("parity", ()):
         for side in SIDES:
             _as_written(parity[side], config.written.get(inspection_name(parity["id"], side)))
+    for metric in content.get("own_metrics", ()):
+        _as_written(metric, config.written.get(own_name(metric["name"])))
     canonical = json.dumps(
         content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
     )

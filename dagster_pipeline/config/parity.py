@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from dagster_pipeline.config.frozen import Frozen
-from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.metrics import known_metric
 from dagster_pipeline.config.problems import Refusal
 from dagster_pipeline.config.scalars import Identifier, Number, Share, Size, Text, TimeZone, between
 from dagster_pipeline.config.sql import tokens
@@ -45,10 +45,8 @@ def _possible_key(columns: tuple[str, ...]) -> tuple[str, ...]:
     return columns
 
 
-def _known_metric(name: str) -> str:
-    if name not in metric_definitions():
-        raise Refusal("must be a metric", metric_definitions())
-    return name
+def _known_metric(name: str, info: ValidationInfo) -> str:
+    return known_metric(name, info.context)
 
 
 Key = Annotated[tuple[Text, ...], BeforeValidator(_key_columns), AfterValidator(_possible_key)]

@@ -5,13 +5,15 @@ Every check works on what the file says rather than on validated types: one mist
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dagster_pipeline.config.brief import EMPTY_BRIEF
 from dagster_pipeline.config.catalogue import SourceSpec, source_specs
+from dagster_pipeline.config.own_metrics import is_own_name
 from dagster_pipeline.config.problems import KeyPath, Refusal, choices, dotted, shown
 from dagster_pipeline.config.scalars import identifier
+from dagster_pipeline.config.segments import NEEDS
 from dagster_pipeline.config.types import NO_THRESHOLD, ONE_ORIGIN
 
 Finding = tuple[KeyPath, str]
@@ -97,14 +99,44 @@ def brief_findings(brief: dict[str, Any], at: KeyPath, experiments: list[Any]) -
         allowed = choices(given, ids) if ids else "; none is declared under experiments"
         yield (*at, "experiment"), f"must be the id of an experiment, not {shown(given)}{allowed}"
     yield from _segment_findings(brief.get("segments"), (*at, "segments"))
+    yield from _cohort_findings(brief.get("cohort"), (*at, "cohort"))
 
 
 def _segment_findings(segments: object, at: KeyPath) -> Iterator[Finding]:
     attributes = [column.name for column in source_specs()["requests"].of_role("attribute")]
-    for index, name in enumerate(segments if isinstance(segments, list) else [segments]):
-        if isinstance(name, str) and name.strip() and name not in attributes:
-            path = (*at, index) if isinstance(segments, list) else at
-            yield path, f"must be columns of requests, not {shown(name)}{choices(name, attributes)}"
+    known = [*attributes, *NEEDS]
+    for index, given in enumerate(segments if isinstance(segments, list) else [segments]):
+        path = (*at, index) if isinstance(segments, list) else at
+        if isinstance(given, str) and given.strip() and given not in known:
+            yield path, f"must be columns of requests, not {shown(given)}{choices(given, known)}"
+        top = given.get("top") if isinstance(given, dict) else None
+        if isinstance(top, str) and top.strip() and top not in attributes:
+            yield (*path, "top"), f"must be a column of requests, not {shown(top)}{choices(top, attributes)}"
+
+
+def _cohort_findings(cohort: object, at: KeyPath) -> Iterator[Finding]:
+    attributes = [column.name for column in source_specs()["requests"].of_role("attribute")]
+    for name, values in cohort.items() if isinstance(cohort, dict) else ():
+        if name not in attributes:
+            yield (*at, name), f"must be a column of requests{choices(name, attributes)}"
+        elif values in ([], ()):
+            yield (*at, name), "names no value, so that no request could be in the cohort"
+
+
+def brief_metric_findings(brief: dict[str, Any], at: KeyPath, metrics: Sequence[str]) -> Iterator[Finding]:
+    """Metrics named outside the rules, in value.per_day and rollout.rollback, that are none of ``metrics``."""
+    value = brief.get("value")
+    per_day = value.get("per_day") if isinstance(value, dict) else None
+    for name in per_day if isinstance(per_day, dict) else ():
+        if name not in metrics:
+            yield (*at, "value", "per_day", name), f"must be a metric{choices(name, metrics)}"
+    rollout = brief.get("rollout")
+    triggers = rollout.get("rollback") if isinstance(rollout, dict) else None
+    for index, trigger in enumerate(triggers if isinstance(triggers, list) else ()):
+        name = trigger.get("metric") if isinstance(trigger, dict) else None
+        if isinstance(name, str) and name.strip() and name not in metrics:
+            path = (*at, "rollout", "rollback", index, "metric")
+            yield path, f"must be a metric, not {shown(name)}{choices(name, metrics)}"
 
 
 def repeated_brief_findings(briefs: list[tuple[KeyPath, str]]) -> Iterator[Finding]:
@@ -147,6 +179,8 @@ def parity_findings(parity: list[Any], experiments: list[Any]) -> Iterator[Findi
         name = _id(given.get("id"))
         if name in source_specs():
             yield (*at, "id"), f"must be no source's name, as {shown(name)} is: gaps are filed under it"
+        elif name is not None and is_own_name(name):
+            yield (*at, "id"), f"must not be like {shown(name)}: gaps of metrics are filed under such names"
         elif name is not None and first.setdefault(name, index) != index:
             taken = dotted(("parity", first[name], "id"))
             yield (*at, "id"), f"must be unique; {shown(name)} is already {taken}"
@@ -157,6 +191,16 @@ def parity_findings(parity: list[Any], experiments: list[Any]) -> Iterator[Findi
         if experiment is None and given.get("by") is not None and len(experiments) != 1:
             known = f"name one of {', '.join(ids)}" if ids else "declare it under experiments"
             yield (*at, "experiment"), f"is required to say whose arms by holds; {known}"
+
+
+def own_metric_findings(metrics: list[Any]) -> Iterator[Finding]:
+    """Names given twice."""
+    first: dict[str, int] = {}
+    for index, given in enumerate(metrics):
+        name = given.get("name") if isinstance(given, dict) else None
+        if isinstance(name, str) and first.setdefault(name.strip(), index) != index:
+            taken = dotted(("metrics", first[name.strip()], "name"))
+            yield ("metrics", index, "name"), f"must be unique; {shown(name)} is already {taken}"
 
 
 def experiment_ids(experiments: list[Any]) -> list[str]:

@@ -27,6 +27,7 @@ _TOKEN = re.compile(
 )
 _ONE_SELECT = "must be one SELECT (or WITH … SELECT)"
 _ONE_CONDITION = "must be one condition, as it would stand after WHERE"
+_ONE_EXPRESSION = "must be one expression, as it would stand in a SELECT"
 _STARTS = ("select", "with")
 # Reached only where DuckDB can't parse: a WITH of another engine may hide these behind a SELECT.
 _WRITES = frozenset({"insert", "update", "delete", "merge", "create", "drop", "alter", "truncate", "grant"})
@@ -78,6 +79,21 @@ def check_condition(sql: str, engine: str = "duckdb") -> str:
     statement = f"select 1 from t where ({condition}\n) or {condition}"  # noqa: S608 - parsed, never run
     _refuse_other_than_select(condition, engine, _ONE_CONDITION, statement)
     return condition
+
+
+def check_expression(sql: str, engine: str = "duckdb") -> str:
+    """The expression, ready to be put into parentheses. Raises Refusal where it is not one, or holds a query of its own."""
+    if any(token.kind == "comment" for token in tokens(sql)):
+        raise Refusal(f"{_ONE_EXPRESSION}, without comments")
+    expression = sql.strip()
+    _refuse_unbalanced(expression, _ONE_EXPRESSION)
+    words = {token.text.lower() for token in tokens(expression) if token.kind == "word"}
+    if "select" in words:
+        raise Refusal(f"{_ONE_EXPRESSION}; a query of its own belongs under query")
+    # In parentheses it is no list and no alias; outside them nothing may follow it.
+    statement = f"select 1 from t where ({expression}\n) is null or 1 = {expression}"  # noqa: S608 - parsed, never run
+    _refuse_other_than_select(expression, engine, _ONE_EXPRESSION, statement)
+    return expression
 
 
 def _refuse_unbalanced(sql: str, requirement: str) -> None:

@@ -23,6 +23,8 @@ from dagster_pipeline.config.brief import Brief
 from dagster_pipeline.config.formats import check_formats
 from dagster_pipeline.config.frozen import Frozen
 from dagster_pipeline.config.locations import is_file
+from dagster_pipeline.config.metrics import MetricDefinition, all_metrics
+from dagster_pipeline.config.own_metrics import OwnMetric, own_name
 from dagster_pipeline.config.parity import Parity
 from dagster_pipeline.config.problems import KeyPath, Refusal
 from dagster_pipeline.config.scalars import (
@@ -273,8 +275,8 @@ class PlumblineConfig(Frozen):
     """All of plumbline.yml. ``directory`` is the folder of ``file``; ``as_of`` is in UTC.
 
     ``written`` holds each source's ``from`` or ``query`` as it stands in the file, before the environment
-    and the folder were filled in: what two machines have in common. Those of ``parity`` are in it too, under the
-    names of `inspection_name`.
+    and the folder were filled in: what two machines have in common. Those of ``parity`` and ``metrics`` are in it too, under
+    the names of `inspection_name` and `own_name`.
     """
 
     version: Literal[1]
@@ -285,9 +287,17 @@ class PlumblineConfig(Frozen):
     briefs: tuple[Brief, ...] = ()
     thresholds: Thresholds = Thresholds()
     parity: tuple[Parity, ...] = ()
+    own_metrics: tuple[OwnMetric, ...] = ()
     directory: Path
     file: Path
     written: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def metrics(self) -> dict[str, MetricDefinition]:
+        """Every metric of this configuration by name: the built-in ones and the team's own."""
+        return all_metrics(
+            {m.name: m.definition(self.written.get(own_name(m.name), "")) for m in self.own_metrics}
+        )
 
     def experiment(self, experiment_id: str) -> Experiment | None:
         """The experiment of that id, or None."""

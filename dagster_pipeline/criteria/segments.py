@@ -1,25 +1,10 @@
-"""Which segments pass on their own, with the multiplicity of looking at many held.
-
-Holm's procedure (1979, Scand J Stat 6:65-70): with r segments left, each is tested one-sided at α/r;
-those that pass leave, and the rest get their share of α again, until none passes. The chance that any
-segment passes without merit stays at most α, whatever the segments have to do with each other.
-"""
+"""Which segments pass on their own, with the multiplicity of looking at many held (Holm)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-METHOD = "Holm"
-
-
-def one_sided_alpha(confidence: float) -> float:
-    """The one-sided error of a two-sided interval: 5% at a confidence of 0.90."""
-    return (1 - confidence) / 2
-
-
-def confidence_at(level: float) -> float:
-    """The two-sided confidence whose interval ends at a one-sided ``level``."""
-    return 1 - 2 * level
+from dagster_pipeline.criteria.multiplicity import holm
 
 
 def passing_segments(
@@ -31,13 +16,4 @@ def passing_segments(
     intervals at the given two-sided confidence. A rule that sets no limit on an interval is not touched
     by the correction.
     """
-    left, passed = sorted(set(segments)), set[str]()
-    alpha = one_sided_alpha(confidence)
-    while left:
-        stricter = confidence_at(alpha / len(left))
-        now = {segment for segment in left if passes(segment, stricter)}
-        if not now:
-            break
-        passed |= now
-        left = [segment for segment in left if segment not in now]
-    return tuple(sorted(passed))
+    return holm(segments, passes, confidence)

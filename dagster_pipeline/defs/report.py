@@ -5,9 +5,9 @@ import dagster as dg
 from dagster_pipeline.defs.groups import GROUPS
 from dagster_pipeline.defs.register import Registered
 from dagster_pipeline.defs.resources import PlumblineRun
+from dagster_pipeline.defs.run_history import RunHistory
 from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.measurements import Measurements
-from dagster_pipeline.gate.decision import Decision
 from dagster_pipeline.progress import Step, tell
 from dagster_pipeline.report.assemble import RunFacts, assemble
 from dagster_pipeline.report.files import write_outputs
@@ -16,17 +16,17 @@ from dagster_pipeline.report.summary import render_summary
 from dagster_pipeline.transform.results import WarehouseBuild
 
 
-@dg.asset(group_name=GROUPS["report"], deps=["published_warehouse"], kinds={"python"})
+@dg.asset(group_name=GROUPS["report"], kinds={"python"})
 def report(
     context: dg.AssetExecutionContext,
     warehouse_build: WarehouseBuild,
     measurements: Measurements,
     gap_assessment: RunAssessment,
     gap_register: Registered,
-    launch_gate: list[Decision],
+    published_warehouse: RunHistory,
     plumbline: PlumblineRun,
 ) -> RunReport:
-    """register.json, verdict.json, metrics.json, the one-page report and its siblings, written atomically."""
+    """register.json, verdict.json, metrics.json, decision.json, the one-page report and its siblings, written atomically."""
     tell(Step.REPORT)
     facts = RunFacts(
         run_id=plumbline.run_id,
@@ -35,8 +35,12 @@ def report(
         build=warehouse_build,
         measurements=measurements,
         assessment=gap_assessment,
+        dossiers=published_warehouse.decided.dossiers,
+        log=published_warehouse.log,
     )
-    found = assemble(facts, gap_register.merged.gaps, gap_register.checks, launch_gate)
+    found = assemble(
+        facts, gap_register.merged.gaps, gap_register.checks, published_warehouse.decided.decisions
+    )
     paths = write_outputs(found, plumbline.output_folder)
     context.add_output_metadata(
         {

@@ -14,17 +14,21 @@ from dagster_pipeline.config.loader import load_config
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.engines.base import Engine, load_engine
 from dagster_pipeline.engines.warehouse import WarehouseSession
+from dagster_pipeline.register.journal import journal_path
 from dagster_pipeline.transform.dbt_runner import DbtProjectRunner
 
 
 class PlumblineRun(dg.ConfigurableResource):  # type: ignore[type-arg]
     """One run: plumbline.yml as loaded, the engine, the session that builds the warehouse aside.
 
-    The session's lock is held from the first asset to the last and ends with the run, however that ends.
+    The session's lock is held from the first asset to the last and ends with the run, however that ends. A readiness run
+    decides nothing: it is a dry run of the contract, told to the journal of ``recorded_for`` ("": of this plumbline.yml).
     """
 
     config_path: str
     output: str
+    is_readiness: bool = False
+    recorded_for: str = ""
 
     _config: PlumblineConfig | None = PrivateAttr(default=None)
     _session: WarehouseSession | None = PrivateAttr(default=None)
@@ -87,6 +91,16 @@ class PlumblineRun(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Path(self.output)
 
     @property
+    def journal_path(self) -> Path:
+        """What people did about the decisions of this plumbline.yml."""
+        return journal_path(self.config.file)
+
+    @property
+    def dry_run_journal(self) -> Path:
+        """The journal a dry run is told to: that of the configuration the launch is decided by."""
+        return journal_path(Path(self.recorded_for)) if self.recorded_for else self.journal_path
+
+    @property
     def dbt(self) -> DbtProjectRunner:
         """dbt on the build."""
         return DbtProjectRunner(self.session.build_path, self.state_folder / "dbt")
@@ -102,11 +116,21 @@ def output_folder() -> str:
     return os.environ.get("PLUMBLINE_OUTPUT", "out")
 
 
+def is_readiness_run() -> bool:
+    """Whether runs of this code location are dry runs: PLUMBLINE_READINESS, set to anything but 0."""
+    return os.environ.get("PLUMBLINE_READINESS", "").strip() not in ("", "0")
+
+
 def resources(config: str | None = None, output: str | None = None) -> dict[str, Any]:
     """The resources of every asset, for one plumbline.yml."""
     path = config or config_path()
     return {
-        "plumbline": PlumblineRun(config_path=path, output=output or output_folder()),
+        "plumbline": PlumblineRun(
+            config_path=path,
+            output=output or output_folder(),
+            is_readiness=is_readiness_run(),
+            recorded_for=os.environ.get("PLUMBLINE_READINESS_FOR", ""),
+        ),
         "io_manager": dg.FilesystemIOManager(
             base_dir=str(Path(path).resolve().parent / ".plumbline" / "values")
         ),

@@ -12,10 +12,12 @@ from urllib.parse import quote
 import duckdb
 
 from dagster_pipeline.config.catalogue import source_specs
+from dagster_pipeline.config.own_metrics import OwnMetric, own_name
 from dagster_pipeline.config.parity import SIDES, Parity, SideName, inspection_name
 from dagster_pipeline.config.types import Source
 from dagster_pipeline.engines import files
 from dagster_pipeline.engines.base import Engine
+from dagster_pipeline.engines.duckdb_metrics import expression_fault, table_fault
 from dagster_pipeline.engines.duckdb_query import csv_files, without_date_guesses
 from dagster_pipeline.engines.duckdb_readings import Columns, with_readings
 from dagster_pipeline.engines.files import SourceFileError
@@ -58,9 +60,9 @@ class DuckDBEngine(Engine):
         return f"duckdb+buffered:///?database={quote(str(database))}"
 
     def inspect(self, config: PlumblineConfig, database: Path | None = None) -> dict[str, SourceInspection]:
-        """Inspect every source of the catalogue and every side of a parity, without a full scan.
+        """Inspect every source of the catalogue, every side of a parity and every own metric, without a full scan.
 
-        A bad one never raises. Sides are filed under `inspection_name`.
+        A bad one never raises. Sides are filed under `inspection_name`, metrics under `own_name`.
 
         ``database`` is where relation sources live: the build of the run, or else the published warehouse.
         """
@@ -79,7 +81,35 @@ class DuckDBEngine(Engine):
             sides = (
                 self._inspect_side(connection, parity, side) for parity in config.parity for side in SIDES
             )
-            return sources | {found.name: found for found in sides}
+            metrics = self.inspect_metrics(connection, config)
+            return sources | {found.name: found for found in sides} | metrics
+
+    def inspect_metrics(
+        self, connection: duckdb.DuckDBPyConnection, config: PlumblineConfig
+    ) -> dict[str, SourceInspection]:
+        """A team's own metrics, filed under `own_name`: their tables, and whether their expressions can be evaluated."""
+        found = (self._inspect_metric(connection, metric) for metric in config.own_metrics)
+        return {inspection.name: inspection for inspection in found}
+
+    def _inspect_metric(self, connection: duckdb.DuckDBPyConnection, metric: OwnMetric) -> SourceInspection:
+        name = own_name(metric.name)
+
+        def describe(statement: str) -> object:
+            return _one_statement(connection, statement)
+
+        if not metric.is_of_table:
+            found = SourceInspection(name, SourceStatus.OK)
+            fault = expression_fault(metric, describe)
+        else:
+            origin = {"from": metric.from_, "query": metric.query, "columns": metric.columns}
+            found = self._inspect_one(connection, name, Source.model_validate(origin))
+            if found.relation_sql is None or "request_id" not in found.columns:
+                return found
+            request_id = self.quote(found.columns["request_id"])
+            fault = table_fault(metric, found.relation_sql, request_id, describe)
+        if not fault:
+            return found
+        return replace(found, status=SourceStatus.UNREADABLE, relation_sql=None, row_error=fault)
 
     def _inspect_side(
         self, connection: duckdb.DuckDBPyConnection, parity: Parity, name: SideName

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dagster_pipeline.config.brief import Brief, SeverityPolicy
-from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.criteria.delta_star import Flip
 from dagster_pipeline.criteria.severity import Assessment as Grade
@@ -41,7 +41,11 @@ def assess(config: PlumblineConfig, mapping: WarehouseMapping, measurements: Mea
     ]
     experiments = tuple(desk.assessment() for desk in desks)
     shown = found_dashboards(
-        measurements, {e.experiment: e.levels for e in experiments}, config.as_of, _freshness(config)
+        measurements,
+        {e.experiment: e.levels for e in experiments},
+        config.as_of,
+        _freshness(config),
+        config.metrics,
     )
     remarks = remarks_on(measurements)
     return RunAssessment(
@@ -64,7 +68,9 @@ def _gap(
 ) -> Gap:
     """One gap of the register, graded by the worst brief it touches."""
     kind = gap_kinds()[gap.kind]
-    definitions = mapping.metrics if config.parity_of(gap.source) else _touchable(gap, mapping)
+    definitions = (
+        mapping.metrics if config.parity_of(gap.source) else _touchable(gap, mapping, config.metrics)
+    )
     remark = remarks.get((gap.kind, gap.source, gap.column))
     weighed = [(desk, desk.weigh(gap, definitions)) for desk in desks]
     threshold = config.thresholds.value(kind.threshold, gap.source, gap.column) if kind.threshold else None
@@ -95,10 +101,12 @@ def _gap(
     )
 
 
-def _touchable(gap: FoundGap, mapping: WarehouseMapping) -> tuple[MetricDefinition, ...]:
+def _touchable(
+    gap: FoundGap, mapping: WarehouseMapping, known: Mapping[str, MetricDefinition]
+) -> tuple[MetricDefinition, ...]:
     """What a lost source or column takes away are the metrics that are not there; other gaps touch those that are."""
     if gap.kind in ABSENCES:
-        return tuple(d for name, d in metric_definitions().items() if name in mapping.absent_metrics)
+        return tuple(d for name, d in known.items() if name in mapping.absent_metrics)
     return mapping.metrics
 
 

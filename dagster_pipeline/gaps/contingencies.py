@@ -72,13 +72,18 @@ class _Plan:
 
 
 def contingencies(
-    ground: Ground, gaps: Sequence[FoundGap], brief: Brief | None, thresholds: Thresholds
+    ground: Ground,
+    gaps: Sequence[FoundGap],
+    brief: Brief | None,
+    thresholds: Thresholds,
+    definitions: Mapping[str, MetricDefinition] | None = None,
 ) -> tuple[Contingency, ...]:
     """The stand-ins that the open gaps call for, for every metric of the brief (without one: every metric).
 
-    None where no gap calls for any. What is called for and can't be computed is there with its reason.
+    None where no gap calls for any. What is called for and can't be computed is there with its reason. ``definitions`` are
+    the metrics of the run, by default the built-in ones.
     """
-    return tuple(_all(ground, gaps, _asked(brief), thresholds))
+    return tuple(_all(ground, gaps, _asked(brief, definitions or metric_definitions()), thresholds))
 
 
 def _all(
@@ -133,9 +138,10 @@ def _place(gap: FoundGap) -> str:
     return f"{gap.kind} of {gap.source}{column}"
 
 
-def _asked(brief: Brief | None) -> dict[tuple[str, str], MetricDefinition]:
+def _asked(
+    brief: Brief | None, known: Mapping[str, MetricDefinition]
+) -> dict[tuple[str, str], MetricDefinition]:
     """Metrics by name and effect: the brief's, each once, or all in their default effects."""
-    known = metric_definitions()
     if brief is None:
         return {(name, definition.effect): definition for name, definition in known.items()}
     rules: list[Criterion | Guardrail] = [*brief.criteria, *brief.guardrails]

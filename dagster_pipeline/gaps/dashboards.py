@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.gaps.effects import LevelOf
 from dagster_pipeline.gaps.found import FoundGap
 from dagster_pipeline.gaps.measurements import Measurements
@@ -63,6 +63,7 @@ def found_dashboards(
     levels: Mapping[str | None, Sequence[LevelOf]],
     as_of: datetime,
     freshness: timedelta | None = None,
+    definitions: Mapping[str, MetricDefinition] | None = None,
 ) -> Iterator[FoundGap]:
     """One gap if any figure shown now differs from the rebuilt level of its metric and arm.
 
@@ -70,7 +71,7 @@ def found_dashboards(
     Only the latest figures are held against the levels: what an older one should have been can't be rebuilt. A figure
     without such a level (an arm "all" beside experiments, a metric that could not be computed) is said and compares
     with nothing. No metric is computed from a dashboard, so the gap touches none and no row of it remains once the
-    dashboards are ignored.
+    dashboards are ignored. ``definitions`` are the metrics of the run, by default the built-in ones.
     """
     rows = measurements.tables.get("dashboard_figures", ())
     figures = [_figure(row) for row in rows if row["status"] == "current"]
@@ -95,7 +96,7 @@ def found_dashboards(
         differential=differential(off).differential,
         note="; ".join(
             [
-                *_shown(differing),
+                *_shown(differing, definitions or metric_definitions()),
                 *_aged(figures, as_of, freshness or DEFAULT_FRESHNESS),
                 *_left_out(rows, uncompared),
             ]
@@ -165,21 +166,22 @@ def _decimals(value: float) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def _shown(differing: Sequence[_Difference]) -> Iterator[str]:
+def _shown(differing: Sequence[_Difference], definitions: Mapping[str, MetricDefinition]) -> Iterator[str]:
     largest = sorted(differing, key=lambda d: (-d.size, d.figure.metric, d.figure.variant, d.figure.value))
     for found in largest[:_MOST_SHOWN]:
         figure = found.figure
+        level = _level_words(found, definitions)
         by = "" if math.isinf(found.size) else f", {(figure.value - found.rebuilt) / abs(found.rebuilt):+.1%}"
-        yield f"{figure.metric} of {figure.variant} is shown as {figure.value:.6g}, rebuilt {_level_words(found)}{by}"
+        yield f"{figure.metric} of {figure.variant} is shown as {figure.value:.6g}, rebuilt {level}{by}"
     more = len(largest) - _MOST_SHOWN
     if more > 0:
         yield "1 more figure differs" if more == 1 else f"{more} more figures differ"
 
 
-def _level_words(found: _Difference) -> str:
+def _level_words(found: _Difference, definitions: Mapping[str, MetricDefinition]) -> str:
     if math.isinf(found.rebuilt):
         return "infinite"
-    is_share = metric_definitions()[found.figure.metric].kind == "share"
+    is_share = definitions[found.figure.metric].kind == "share"
     in_per_cent = is_share and agrees(found.figure.value, 100 * found.rebuilt, 0.0)
     return f"{found.rebuilt:.6g}" + (" (shown in per cent)" if in_per_cent else "")
 

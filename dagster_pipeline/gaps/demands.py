@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
-from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.criteria.delta_star import Flip, flip
 from dagster_pipeline.criteria.evaluate import base_outcome, joint_outcome
 from dagster_pipeline.criteria.rules import Rule, criterion_rule, guardrail_rule
@@ -66,7 +66,7 @@ def _demands(
 ) -> Iterator[Demand]:
     items: tuple[Criterion | Guardrail, ...] = (*brief.criteria, *brief.guardrails)
     for item in items:
-        definition = metric_definitions()[item.metric]
+        definition = calculator.definitions[item.metric]
         effect = item.effect or definition.effect
         for treatment in calculator.design.treatments:
             there = item.metric in available

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dagster_pipeline.config.brief import Brief
-from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.segments import is_drawn_before
 from dagster_pipeline.config.types import Experiment, PlumblineConfig
-from dagster_pipeline.criteria.segments import passing_segments
-from dagster_pipeline.criteria.vocabulary import Outcome, Severity
+from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.gaps.contingencies import Contingency, contingencies
 from dagster_pipeline.gaps.demands import Demand, demands_of
 from dagster_pipeline.gaps.effects import (
@@ -21,13 +21,16 @@ from dagster_pipeline.gaps.effects import (
     LevelOf,
     OpenGaps,
     every_effect,
+    hides_members,
 )
 from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign
 from dagster_pipeline.gaps.found import FoundGap
+from dagster_pipeline.gaps.harm import HarmedSegment, HarmFound, harm_found
 from dagster_pipeline.gaps.impacts import ImpactScale, Weighed
 from dagster_pipeline.gaps.kinds import touched_metrics
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gaps.opened import UnknownRows, can_count, counted_in, rows_told
+from dagster_pipeline.gaps.own_metrics import why_unlimited
 from dagster_pipeline.gaps.places import (
     COHORT_INCOMPLETE,
     NO_UPPER_LIMIT,
@@ -37,8 +40,12 @@ from dagster_pipeline.gaps.places import (
 )
 from dagster_pipeline.gaps.pros import names_its_pros
 from dagster_pipeline.gaps.regions import GapRegions
+from dagster_pipeline.gaps.rehires import why_open
+from dagster_pipeline.gaps.rest import RestReader
 from dagster_pipeline.gaps.scenarios import ScenarioRow, scenario_rows
 from dagster_pipeline.gaps.stand_ins import Ground
+from dagster_pipeline.gaps.standing import Standing
+from dagster_pipeline.gaps.tradeoff import Tradeoff, tradeoffs
 from dagster_pipeline.gaps.unjoined import before_the_join, unjoined_sentence
 from dagster_pipeline.statistics.evidence import Estimate, Metric, Region
 from dagster_pipeline.transform.mapping import EVERYONE, WarehouseMapping
@@ -51,7 +58,10 @@ ABSENCES = frozenset({"schema_change", "not_evaluated"})
 class ExperimentAssessment:
     """One experiment's metrics and demands; ``experiment`` None for a run without experiments.
 
-    ``passing_segments`` pass the whole brief on their own, base and joint, with multiplicity held (Holm).
+    ``passing_segments`` and ``passing_treatments`` pass the whole brief on their own, base and joint, with multiplicity held
+    over the segments, or the treatments, looked at (Holm); without one of ``passing_without`` the others together pass.
+    ``harmed`` are large segments proven to be harmed, ``unjudged_harm`` says where that can't be known, ``tradeoffs`` sets
+    speed against hires by treatment.
     """
 
     experiment: str | None
@@ -63,6 +73,11 @@ class ExperimentAssessment:
     passing_segments: tuple[str, ...]
     scenarios: tuple[ScenarioRow, ...] = ()
     contingencies: tuple[Contingency, ...] = ()
+    passing_treatments: tuple[str, ...] = ()
+    passing_without: tuple[str, ...] = ()
+    harmed: tuple[HarmedSegment, ...] = ()
+    unjudged_harm: str | None = None
+    tradeoffs: tuple[Tradeoff, ...] = ()
 
 
 class Desk:
@@ -78,18 +93,18 @@ class Desk:
     ) -> None:
         self.experiment = experiment
         self.brief = config.brief(experiment.id) if experiment else None
-        self.design = _design(experiment)
+        self.design = _design(experiment, self.brief)
         self._measurements = measurements
         self._available = _available(mapping, measurements)
+        self._absent = mapping.absent_metrics
+        self._definitions = config.metrics
         self._parity = {parity.id: frozenset(parity.metrics) for parity in config.parity}
         self._confidence = self.brief.confidence if self.brief else DEFAULT_CONFIDENCE
         self._reader = EvidenceReader(measurements, self.design)
         regions = GapRegions(self._reader, self.design, self._confidence)
         self._thresholds = config.thresholds
         self._own = [gap for gap in found if gap.experiment in (None, self.design.id)]
-        self._calculator = EffectCalculator(
-            self._reader, self.design, self._confidence, self._opened(self._own, regions)
-        )
+        self._calculator = self._calculator_at(self._confidence, regions)
         self.effects = tuple(every_effect(self._calculator, self._available.values(), [None]))
         self.demands = demands_of(self.brief, self._calculator, self._available) if self.brief else ()
         self._scale = ImpactScale(regions, self.effects, self.demands)
@@ -117,6 +132,9 @@ class Desk:
             for level in self._calculator.levels(definition, segment)
         ]
         by_segment = tuple(every_effect(self._calculator, self._available.values(), segments))
+        decided = self._decided(segments)
+        harm = self._harm(by_segment, decided)
+        standing = self._standing()
         return ExperimentAssessment(
             experiment=self.experiment.id if self.experiment else None,
             brief=self.brief,
@@ -124,9 +142,40 @@ class Desk:
             effects=(*self.effects, *by_segment),
             demands=self.demands,
             segments=segments,
-            passing_segments=self._passing(segments),
+            passing_segments=standing.segments(decided) if standing else (),
             scenarios=scenario_rows(self.demands, self._calculator),
             contingencies=self._contingencies(),
+            passing_treatments=standing.treatments() if standing else (),
+            passing_without=standing.without(decided, self._rest_reader) if standing else (),
+            harmed=harm.harmed,
+            unjudged_harm=harm.unjudged,
+            tradeoffs=tradeoffs(
+                self.design,
+                self.brief,
+                (*self.effects, *by_segment),
+                levels,
+                decided,
+                self._reader.rows("pro_overlap"),
+                self._available,
+            )
+            if self.experiment
+            else (),
+        )
+
+    def _harm(self, effects: Sequence[EffectOf], segments: Sequence[str]) -> HarmFound:
+        if self.brief is None:
+            return HarmFound()
+        return harm_found(self._calculator, self._available, self._absent, effects, segments)
+
+    def _decided(self, segments: Sequence[str]) -> tuple[str, ...]:
+        """Segments that something may be decided over: the brief's, or all where it names none; none that came after the arms."""
+        unit = self.experiment.unit if self.experiment else "request"
+        named = self.brief.segment_columns if self.brief else ()
+        columns = {s: s.partition("=")[0] for s in segments}
+        return tuple(
+            s
+            for s, column in columns.items()
+            if is_drawn_before(column, unit) and (not named or column in named)
         )
 
     def _contingencies(self) -> tuple[Contingency, ...]:
@@ -141,22 +190,26 @@ class Desk:
             rows=self._measurements.tables.get("contingency_sums"),
             estimate_of=lambda *of: self._calculator.effect(*of).estimate,
         )
-        return contingencies(ground, self._own, self.brief, self._thresholds)
+        return contingencies(ground, self._own, self.brief, self._thresholds, self._definitions)
 
-    def _passing(self, segments: Sequence[str]) -> tuple[str, ...]:
-        brief = self.brief
-        if brief is None or not brief.segment_columns:
-            return ()
-        wanted = [s for s in segments if s.partition("=")[0] in brief.segment_columns]
+    def _standing(self) -> Standing | None:
+        if self.brief is None:
+            return None
+        return Standing(
+            self.brief, self.demands, self._calculator, self._calculator_of_regions, self._available
+        )
 
-        def passes(segment: str, confidence: float) -> bool:
-            stricter = replace(self._calculator, confidence=confidence)
-            demands = demands_of(brief, stricter, self._available, segment)
-            return bool(demands) and all(
-                d.base is Outcome.PASSED and d.joint is Outcome.PASSED for d in demands
-            )
+    def _calculator_of_regions(self, confidence: float) -> EffectCalculator:
+        """The regions of single gaps have sampling error too."""
+        return self._calculator_at(confidence, GapRegions(self._reader, self.design, confidence))
 
-        return passing_segments(wanted, passes, brief.confidence)
+    def _rest_reader(self) -> RestReader:
+        return RestReader(self._measurements, self.design, self._available)
+
+    def _calculator_at(self, confidence: float, regions: GapRegions) -> EffectCalculator:
+        return EffectCalculator(
+            self._reader, self.design, confidence, self._opened(self._own, regions), self._definitions
+        )
 
     def _opened(self, gaps: Sequence[FoundGap], regions: GapRegions) -> OpenGaps:
         touching = {
@@ -173,7 +226,10 @@ class Desk:
             unlimited=dict(self._unlimited(gaps)),
             lost_units=_lost_units(gaps, self.design),
             traceless=sum(g.rows_residual or 0 for g in keyless if g.kind == "missing_values"),
-            unknown_rows={name: _unknown_rows(name, places) for name, places in touching.items()},
+            unknown_rows={
+                name: _unknown_rows(self._available[name], places) for name, places in touching.items()
+            },
+            undecided=self._reader.undecided,
             stray_rows={d.name: counted_in(d, strays) for d in self._available.values()} if strays else {},
             alone=alone,
         )
@@ -185,6 +241,8 @@ class Desk:
         """
         if gap.source in self._parity:
             return [m for m in metrics if m.name in self._parity[gap.source]]
+        if hides_members(gap.kind, gap.source, gap.column, self.design):
+            return list(metrics)
         if gap.kind in ABSENCES:
             metrics = [m for m in metrics if m.name not in self._available]
         if gap.kind == "stale_source" and gap.source == "requests" and not self._cohort_is_cut():
@@ -215,11 +273,15 @@ class Desk:
         return fact.newest_at < window.end.replace(tzinfo=None)
 
 
-def _design(experiment: Experiment | None) -> ExperimentDesign:
+def _design(experiment: Experiment | None, brief: Brief | None) -> ExperimentDesign:
     if experiment is None:
         return ExperimentDesign("", EVERYONE, {EVERYONE: 1.0}, clustered=False)
     return ExperimentDesign(
-        experiment.id, experiment.control, dict(experiment.split), experiment.unit != "request"
+        experiment.id,
+        experiment.control,
+        dict(experiment.split),
+        experiment.unit != "request",
+        narrowed_by=tuple(brief.cohort) if brief else (),
     )
 
 
@@ -257,19 +319,25 @@ def _lost_units(gaps: Iterable[FoundGap], design: ExperimentDesign) -> dict[str,
     return dict(lost)
 
 
-def _unknown_rows(metric: str, places: Iterable[Place]) -> tuple[UnknownRows, ...]:
+def _unknown_rows(metric: MetricDefinition, places: Iterable[Place]) -> tuple[UnknownRows, ...]:
     """Rows that may be anybody's; what a pro can be named for is in the pros' own readings."""
-    of_pros = metric_definitions()[metric].unit == "pro"
+    of_pros = metric.unit == "pro"
     open_places = [p for p in places if not (of_pros and names_its_pros(p.source, p.column))]
     return tuple(rows for place in open_places if (rows := place.unknown_rows) is not None)
 
 
 def _no_limit(gap: FoundGap, place: Place, definition: MetricDefinition) -> str | None:
     """Why the gap alone leaves the metric without a limit, None where it does not."""
+    reason = why_open(definition, gap.kind, gap.source, place.residual)
+    if reason is not None:
+        return reason
     if gap.kind == "stale_source":
         if gap.source == "requests":
             return COHORT_INCOMPLETE
         return ROWS_MAY_FOLLOW if definition.kind in ("mean", "ratio") else None
+    reason = why_unlimited(definition, gap.kind, gap.source, gap.column, place.residual)
+    if reason is not None:
+        return reason
     is_amount = (gap.source, gap.column) == ("hires", "amount")
     rows = place.unknown_rows
     is_lost_amount = rows is not None and rows.count > 0 and not can_count(definition, rows.source, rows.told)

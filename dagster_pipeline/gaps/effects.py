@@ -7,11 +7,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dagster_pipeline.config.metrics import MetricDefinition
-from dagster_pipeline.gaps.evidence import EvidenceReader, ExperimentDesign, is_of_pros, statistic_of
+from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.gaps.evidence import (
+    REPAIRED,
+    EvidenceReader,
+    ExperimentDesign,
+    is_of_pros,
+    statistic_of,
+)
 from dagster_pipeline.gaps.measurements import UNKNOWN
-from dagster_pipeline.gaps.opened import UnknownRows, with_missing, with_traceless, with_unknown_rows
+from dagster_pipeline.gaps.opened import (
+    UnknownRows,
+    with_missing,
+    with_traceless,
+    with_undecided,
+    with_unknown_rows,
+)
 from dagster_pipeline.gaps.pros import ProOpening, pro_region
+from dagster_pipeline.gaps.rehires import REHIRES, TOO_YOUNG
 from dagster_pipeline.statistics.evidence import (
     ArmEvidence,
     Cells,
@@ -28,6 +41,9 @@ from dagster_pipeline.statistics.regions import joint_region
 
 ROWS_MAY_FOLLOW = "unbounded: rows after the cutoff of a stale source have no upper limit"
 LOST_WITHOUT_TRACE = "unbounded: units were lost without a trace, and their counts have no upper limit"
+MAY_BE_IN_COHORT = (
+    "unidentified: requests that lack what the brief's cohort is told by may be of it, and count in it or not"
+)
 
 
 @dataclass(frozen=True)
@@ -63,8 +79,8 @@ class OpenGaps:
 
     ``unlimited`` is metric → why it has no limit, ``lost_units`` arm → units lost without a trace, ``traceless`` the
     requests whose row has no id, ``unknown_rows`` metric → rows that may be any request's, ``stray_rows`` metric → those
-    that name a request never assigned. ``alone`` gives the regions of the single gaps that no evidence holds: the joint
-    region holds every one of them.
+    that name a request never assigned, ``undecided`` the requests that may or may not be of the cohort. ``alone`` gives
+    the regions of the single gaps that no evidence holds: the joint region holds every one of them.
     """
 
     unlimited: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +88,7 @@ class OpenGaps:
     traceless: int = 0
     unknown_rows: Mapping[str, tuple[UnknownRows, ...]] = field(default_factory=dict)
     stray_rows: Mapping[str, tuple[UnknownRows, ...]] = field(default_factory=dict)
+    undecided: int = 0
     alone: Callable[[Metric, str, Estimate], Iterable[Region]] = _nothing_alone
 
 
@@ -79,13 +96,15 @@ class OpenGaps:
 class EffectCalculator:
     """Computes levels, effects and joint regions of one experiment's metrics.
 
-    ``opened`` is what open gaps do to the joint region beyond what every request's cell says.
+    ``opened`` is what open gaps do to the joint region beyond what every request's cell says; ``definitions`` are the
+    metrics of the run, there or not.
     """
 
     reader: EvidenceReader
     design: ExperimentDesign
     confidence: float
     opened: OpenGaps
+    definitions: Mapping[str, MetricDefinition] = field(default_factory=metric_definitions)
 
     def levels(self, definition: MetricDefinition, segment: str | None = None) -> Iterator[LevelOf]:
         """The metric in each arm; and among the requests without one, where there are any."""
@@ -131,12 +150,23 @@ class EffectCalculator:
     def _region(self, metric: Metric, treatment: str, segment: str | None, found: Estimate) -> Region:
         if metric.name in self.opened.unlimited:
             return Region(None, None, reason=self.opened.unlimited[metric.name])
-        if self.opened.lost_units and (
-            metric.kind in (MetricKind.MEAN, MetricKind.RATIO) or is_of_pros(metric)
-        ):
+        if self.opened.lost_units and not is_of_outcomes(metric):
             return Region(None, None, reason=LOST_WITHOUT_TRACE)
+        if metric.name == REHIRES and self._has_young(metric, segment):
+            return Region(None, None, reason=TOO_YOUNG)
+        if self.opened.undecided and not is_of_outcomes(metric):
+            return Region(None, None, reason=MAY_BE_IN_COHORT)
         region = self._all_open(metric, treatment, segment) or at_estimate(found)
         return region if segment is not None else hull(region, self.opened.alone(metric, treatment, found))
+
+    def _has_young(self, metric: Metric, segment: str | None) -> bool:
+        """Whether requests of the cohort have not been observable for the metric's horizon."""
+        arms = (*self.design.split, UNKNOWN)
+        everyone, mature = (
+            sum(self.reader.moments(metric.name, arm, reading, segment).n for arm in arms)
+            for reading in ("joint_low", REPAIRED)
+        )
+        return everyone != mature
 
     def _all_open(self, metric: Metric, treatment: str, segment: str | None) -> Region | None:
         """The region of all that the models and the unplaceable rows leave open, None where that is nothing."""
@@ -161,10 +191,24 @@ class EffectCalculator:
         evidence = self.reader.joint(metric, segment, strays_are_lost=strays_are_lost)
         evidence = with_traceless(evidence, self.opened.traceless)
         evidence = with_missing(evidence, self.opened.lost_units)
+        evidence = with_undecided(evidence, self.opened.undecided)
         strays = () if strays_are_lost else self.opened.stray_rows[metric.name]
         for rows in (*self.opened.unknown_rows.get(metric.name, ()), *strays):
             evidence = with_unknown_rows(evidence, rows)
         return evidence
+
+
+def hides_members(kind: str, source: str, column: str | None, design: ExperimentDesign) -> bool:
+    """Whether a gap in that place keeps it open which requests are of the brief's cohort."""
+    if source != "requests" or not design.narrowed_by:
+        return False
+    is_value = kind in ("missing_values", "invalid_values") and column in design.narrowed_by
+    return is_value or kind == "conflicting_keys"
+
+
+def is_of_outcomes(metric: Metric) -> bool:
+    """Whether each request has an outcome within known limits: a share of requests, or a quantile."""
+    return metric.kind not in (MetricKind.MEAN, MetricKind.RATIO) and not is_of_pros(metric)
 
 
 def hull(region: Region, others: Iterable[Region]) -> Region:

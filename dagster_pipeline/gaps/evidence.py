@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.gaps.defined import is_of_pros, statistic_of
 from dagster_pipeline.gaps.measurements import NO_CELLS, NO_MOMENTS, UNKNOWN, Cohort, Measurements
-from dagster_pipeline.gaps.opened import UnknownRows, joined, stray_rows
+from dagster_pipeline.gaps.opened import UnknownRows, joined, optional, reach, stray_rows
 from dagster_pipeline.statistics.evidence import (
     ArmEvidence,
-    Better,
     Cells,
-    EffectKind,
     Metric,
     MetricEvidence,
     MetricKind,
     Moments,
 )
+
+__all__ = ["EvidenceReader", "ExperimentDesign", "is_of_pros", "statistic_of"]
 
 REPAIRED = "repaired"
 LATE = "late_assignment"
@@ -29,37 +29,21 @@ FROM_QUOTES = "variant_from_quotes"
 
 @dataclass(frozen=True)
 class ExperimentDesign:
-    """What the statistics need of an experiment; ``id`` is "" for a run without experiments."""
+    """What the statistics need of an experiment; ``id`` is "" for a run without experiments.
+
+    ``narrowed_by`` are the columns that the brief's cohort is told by: requests that were lost may be of it or not.
+    """
 
     id: str
     control: str
     split: dict[str, float]
     clustered: bool
+    narrowed_by: tuple[str, ...] = ()
 
     @property
     def treatments(self) -> tuple[str, ...]:
         """Arms other than the control that the design gives any unit."""
         return tuple(arm for arm, share in self.split.items() if arm != self.control and share > 0)
-
-
-def statistic_of(definition: MetricDefinition, effect: str | None = None) -> Metric:
-    """The metric as the statistics know it, in its default effect or the one given."""
-    kind = MetricKind(definition.kind)
-    return Metric(
-        name=definition.name,
-        kind=kind,
-        better=Better(definition.better),
-        effect=EffectKind(effect or definition.effect),
-        scale=definition.scale,
-        quantile=definition.quantile,
-        support=(0.0, 1.0) if kind is MetricKind.SHARE else (0.0, None),
-    )
-
-
-def is_of_pros(metric: Metric) -> bool:
-    """Whether the metric's unit is the pro, whom no arm was drawn for, rather than the request."""
-    definition = metric_definitions().get(metric.name)
-    return definition is not None and definition.unit == "pro"
 
 
 class EvidenceReader:
@@ -78,6 +62,11 @@ class EvidenceReader:
         """The experiment's rows of a small aggregate, none where it was not built."""
         found = self._measurements.tables.get(model, ())
         return tuple(row for row in found if row["experiment_id"] == self._design.id)
+
+    @property
+    def undecided(self) -> int:
+        """Requests of the window that may or may not be of the brief's cohort."""
+        return sum(int(row["n_undecided"]) for row in self.rows("cohort_counts"))
 
     @property
     def strays(self) -> tuple[UnknownRows, ...]:
@@ -185,10 +174,32 @@ class EvidenceReader:
             low = self.moments(metric.name, variant, "joint_low", segment)
             cells = _one_cell(low, self.moments(metric.name, variant, "joint_high", segment))
         arm = ArmEvidence(self.moments(metric.name, variant, REPAIRED, segment), cells)
-        return self._with_lost(arm, metric, variant, "any") if with_lost else arm
+        return self._with_lost(arm, metric, variant, "any", segment) if with_lost else arm
 
-    def _with_lost(self, arm: ArmEvidence, metric: Metric, variant: str, source: str) -> ArmEvidence:
-        return replace(arm, cells=joined(arm.cells, self.lost(metric.name, variant, source)))
+    def _with_lost(
+        self, arm: ArmEvidence, metric: Metric, variant: str, source: str, segment: str | None = None
+    ) -> ArmEvidence:
+        lost = self.lost(metric.name, variant, source)
+        if self._design.narrowed_by and lost.total:
+            lost = optional(lost, metric, self._reach(metric, segment))
+        return replace(arm, cells=joined(arm.cells, lost))
+
+    def _reach(self, metric: Metric, segment: str | None) -> tuple[float, float]:
+        """The least and the greatest level that any arm can have, whichever of the lost requests are of the cohort."""
+        if metric.kind not in (MetricKind.MEAN, MetricKind.RATIO):
+            return 0.0, 0.0
+        unlabelled = joined(
+            self.cells(metric.name, UNKNOWN, "joint", segment), self.lost(metric.name, UNKNOWN, "any")
+        )
+        ends = [
+            reach(
+                self.moments(metric.name, arm, "joint_low", segment),
+                self.moments(metric.name, arm, "joint_high", segment),
+                joined(unlabelled, self.lost(metric.name, arm, "any")),
+            )
+            for arm in self._design.split
+        ]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     def _cohort(self, metric: str, variant: str, segment: str | None) -> Cohort:
         return Cohort(self._design.id, segment, metric, variant)

@@ -34,18 +34,23 @@ def with_immature_shares(
 
 
 def _counts(source: str, measurements: Measurements, experiments: Sequence[Experiment]) -> _Counts:
-    """Counted for the metric that waits longest for the source; the longer it waits, the more are too young."""
+    """Counted for the metric that waits longest for the source and has somebody old enough; else for the one that waits longest.
+
+    The longer it waits, the more are too young; one for which all are tells nothing of the source.
+    """
     touched = touched_metrics(KIND, source, None, metric_definitions().values())
     waiting = sorted((d for d in touched if d.unit == "request"), key=lambda d: -d.horizon)
     for experiment in experiments:
-        for definition in waiting:
-            counts = {
-                arm: _too_young(measurements, experiment.id, definition.name, arm) for arm in experiment.split
-            }
-            measured = {arm: found for arm, found in counts.items() if found[1]}
-            if measured:
-                return measured
+        found = [counts for d in waiting if (counts := _by_arm(measurements, experiment, d.name))]
+        if found:
+            telling = (c for c in found if any(young < n for young, n in c.values()))
+            return next(telling, found[0])
     return {}
+
+
+def _by_arm(measurements: Measurements, experiment: Experiment, metric: str) -> _Counts:
+    counts = {arm: _too_young(measurements, experiment.id, metric, arm) for arm in experiment.split}
+    return {arm: found for arm, found in counts.items() if found[1]}
 
 
 def _too_young(measurements: Measurements, experiment: str, metric: str, arm: str) -> tuple[int, int]:

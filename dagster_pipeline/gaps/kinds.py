@@ -11,6 +11,7 @@ import yaml
 
 from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.own_metrics import is_own_name, own_name
 from dagster_pipeline.paths import bundled
 
 _THRESHOLDS = {
@@ -110,6 +111,8 @@ def measured_from(kind: str, source: str, column: str | None) -> frozenset[str]:
 
 
 def _touches(kind: str, source: str, column: str | None, metric: MetricDefinition) -> bool:
+    if is_own_name(source):
+        return source == own_name(metric.name)
     needs = {name for need in metric.needs for name in need.split("|")}
     sources = {name.partition(".")[0] for name in needs if name != "quote_events.event_at"}
     if kind in _LABELS:
@@ -147,7 +150,7 @@ def _drifts(source: str, column: str | None, needs: set[str], sources: set[str])
 def _misses(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
     """A null key or time keeps the whole row out of every metric of its source; another null only its own metrics."""
     if source == "requests":
-        return column in ("request_id", "created_at")
+        return column in ("request_id", "created_at") or f"requests.{column}" in needs
     keeps_out = {
         "request_id",
         "quote_id",
@@ -173,7 +176,7 @@ def _is_timed_by(source: str, column: str | None, needs: set[str], sources: set[
 def _is_computed_from(source: str, column: str | None, needs: set[str], sources: set[str]) -> bool:
     """A metric that is not there is missed for the want of every alternative alike."""
     if source == "requests":
-        return column in (None, "request_id", "created_at")
+        return column in (None, "request_id", "created_at") or f"requests.{column}" in needs
     if column is None:
         return any(name.startswith(f"{source}.") for name in needs)
     return f"{source}.{column}" in needs

@@ -104,14 +104,17 @@ _MODELS = {
 }
 _JUDGED_HERE = (
     "assignment_days",
+    "cohort_counts",
     "column_distributions",
     "contingency_sums",
+    "daily_effects",
     "daily_nulls",
     "daily_rows",
     "dashboard_figures",
     "logged_pairs",
     "pre_period_products",
     "pre_period_sums",
+    "pro_overlap",
     "unit_joins",
     "unplaced_rows",
 )

@@ -8,15 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.own_metrics import own_name
+from dagster_pipeline.gaps.defined import definition_of
 from dagster_pipeline.gaps.measurements import NO_CELLS, NO_MOMENTS
+from dagster_pipeline.gaps.own_metrics import counts_rows
 from dagster_pipeline.statistics.evidence import (
     ArmEvidence,
     Cells,
     FloatArray,
+    IntArray,
     Metric,
     MetricEvidence,
     MetricKind,
+    Moments,
 )
 
 _COUNTED = (MetricKind.MEAN, MetricKind.RATIO)
@@ -41,19 +46,22 @@ class UnknownRows:
     """Rows of a source whose request is not known: any of them may be any request's.
 
     ``counted`` says that they count somewhere already and may belong elsewhere, so that they may also be taken away.
-    ``told`` is what is known of them all the same.
+    ``told`` is what is known of them all the same. ``requests`` is how many requests nobody has seen they may be of.
     """
 
     source: str
     count: int
     counted: bool = False
     told: RowsTold | None = None
+    requests: int = 0
 
 
 def can_count(definition: MetricDefinition, source: str, told: RowsTold | None = None) -> bool:
     """Whether what the source's rows add to the metric is limited: an amount that is not known is not."""
     if definition.kind not in ("mean", "ratio"):
         return True
+    if source == own_name(definition.name):
+        return counts_rows(definition)
     if told is not None and (source, definition.y, definition.d) == ("hires", "gmv", None):
         return told.amount is not None
     return f"n_{source}" in (definition.y, definition.d)
@@ -109,6 +117,17 @@ def with_traceless(evidence: MetricEvidence, requests: int) -> MetricEvidence:
     return replace(evidence, unlabelled=replace(rest, missing=rest.missing + requests))
 
 
+def with_undecided(evidence: MetricEvidence, requests: int) -> MetricEvidence:
+    """The evidence with requests that may be of the cohort, or not, as ones of any arm and any outcome.
+
+    One that is left out moves a share or a quantile no further than one that is counted at its least or its most.
+    """
+    if requests == 0:
+        return evidence
+    rest = evidence.unlabelled or ArmEvidence(NO_MOMENTS, NO_CELLS)
+    return replace(evidence, unlabelled=replace(rest, missing=rest.missing + requests))
+
+
 def with_unknown_rows(evidence: MetricEvidence, rows: UnknownRows) -> MetricEvidence:
     """The evidence with every arm's requests open as far as the rows may be theirs (the orphan bound, GAPS.md §2).
 
@@ -117,7 +136,7 @@ def with_unknown_rows(evidence: MetricEvidence, rows: UnknownRows) -> MetricEvid
     if rows.count == 0:
         return evidence
     arms = {arm: _with_rows(found, evidence.metric, rows) for arm, found in evidence.arms.items()}
-    return replace(evidence, arms=arms)
+    return with_traceless(replace(evidence, arms=arms), rows.requests)
 
 
 def joined(one: Cells, other: Cells) -> Cells:
@@ -130,13 +149,67 @@ def joined(one: Cells, other: Cells) -> Cells:
     )
 
 
+def optional(cells: Cells, metric: Metric, ends: tuple[float, float]) -> Cells:
+    """Requests that are of the cohort or not, as ones that surely are, with room for what leaving them out would do.
+
+    One that is left out does what one at the arm's own level would: a share or a quantile lies among the outcomes a request
+    can have, a mean or ratio between ``ends`` (see ``reach``).
+    """
+    if metric.kind is MetricKind.SHARE:
+        return replace(cells, low=np.zeros_like(cells.low), high=np.ones_like(cells.high))
+    if metric.kind is MetricKind.QUANTILE:
+        return replace(cells, low=np.zeros_like(cells.low), high=np.full_like(cells.high, np.inf))
+    return replace(
+        cells, low=np.minimum(cells.low, ends[0] * cells.d), high=np.maximum(cells.high, ends[1] * cells.d)
+    )
+
+
+def reach(low: Moments, high: Moments, others: Cells) -> tuple[float, float]:
+    """The least and the greatest Σy / Σd of an arm between two readings, with any of the others taken in or none.
+
+    One at a time, the farthest first: it is taken in as long as it moves the level further.
+    """
+    least, most = _furthest(low, others.low, others, -1.0), _furthest(high, others.high, others, 1.0)
+    return least, most
+
+
+def _furthest(arm: Moments, values: FloatArray, others: Cells, sign: float) -> float:
+    y, d = arm.y, arm.d
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(others.d > 0, values / others.d, np.where(values > 0, np.inf, 0.0))
+    for place in np.argsort(-sign * ratios, kind="stable"):
+        if d > 0 and sign * ratios[place] <= sign * y / d:
+            break
+        y += float(values[place] * others.count[place])
+        d += float(others.d[place] * others.count[place])
+    return y / d if d > 0 else 0.0
+
+
 def _with_rows(arm: ArmEvidence, metric: Metric, rows: UnknownRows) -> ArmEvidence:
     if len(arm.cells.count) == 0:
         return arm
-    cells = (
-        _sums_opened(arm.cells, metric, rows) if metric.kind in _COUNTED else _opened(arm.cells, metric, rows)
-    )
-    return replace(arm, cells=cells)
+    if metric.kind in _COUNTED:
+        return replace(arm, cells=_sums_opened(arm.cells, metric, rows))
+    opened = _opened_either_way if definition_of(metric).is_own else _opened
+    return replace(arm, cells=opened(arm.cells, metric, rows))
+
+
+def _opened_either_way(cells: Cells, metric: Metric, rows: UnknownRows) -> Cells:
+    """Of an own metric nothing says what a row does to its request: each may bring one to the least, and one to the most."""
+    most = np.ones_like(cells.high) if metric.kind is MetricKind.SHARE else np.full_like(cells.high, np.inf)
+    raised = _moved(cells, np.argsort(cells.high, kind="stable"), (cells.low, most), rows.count)
+    order = np.argsort(-raised.low, kind="stable")
+    return _moved(raised, order, (np.zeros_like(raised.low), raised.high), rows.count)
+
+
+def _moved(cells: Cells, order: IntArray, ends: tuple[FloatArray, FloatArray], requests: int) -> Cells:
+    """The first so many requests in this order between other ends."""
+    count = cells.count[order]
+    taken = np.empty_like(count)
+    taken[order] = np.clip(requests - (np.cumsum(count) - count), 0, count)
+    found = joined(replace(cells, count=cells.count - taken), Cells(*ends, cells.d, taken))
+    held = found.count > 0
+    return Cells(found.low[held], found.high[held], found.d[held], found.count[held])
 
 
 def _opened(cells: Cells, metric: Metric, rows: UnknownRows) -> Cells:
@@ -148,12 +221,7 @@ def _opened(cells: Cells, metric: Metric, rows: UnknownRows) -> Cells:
         order, ends = np.argsort(cells.high, kind="stable"), (cells.low, np.ones_like(cells.high))
     else:
         order, ends = np.argsort(-cells.low, kind="stable"), (np.zeros_like(cells.low), cells.high)
-    count = cells.count[order]
-    taken = np.empty_like(count)
-    taken[order] = np.clip(rows.count - (np.cumsum(count) - count), 0, count)
-    found = joined(replace(cells, count=cells.count - taken), Cells(*ends, cells.d, taken))
-    held = found.count > 0
-    return Cells(found.low[held], found.high[held], found.d[held], found.count[held])
+    return _moved(cells, order, ends, rows.count)
 
 
 @dataclass(frozen=True)
@@ -180,7 +248,7 @@ def _added(rows: UnknownRows, definition: MetricDefinition) -> _Added:
 
 def _sums_opened(cells: Cells, metric: Metric, rows: UnknownRows) -> Cells:
     """The arm's own cell comes first and holds its sums; the rows enter the numerator, the denominator or both."""
-    definition = metric_definitions()[metric.name]
+    definition = definition_of(metric)
     n, d = float(cells.count[0]), float(cells.d[0] * cells.count[0])
     low, high = float(cells.low[0]) * n, float(cells.high[0]) * n
     added = _added(rows, definition)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dagster_pipeline.config.own_metrics import is_own_name
 from dagster_pipeline.gaps.evidence import ExperimentDesign
 from dagster_pipeline.gaps.opened import RowsTold, UnknownRows
 from dagster_pipeline.statistics.evidence import Estimate, Metric, Region
@@ -46,6 +47,8 @@ class Place:
     @property
     def unknown_rows(self) -> UnknownRows | None:
         """The gap's rows where none can be laid at a request's door: a null key, a flag on a quote that is nowhere."""
+        if is_own_name(self.source):
+            return self._unknown_own_rows()
         if self.kind == "orphan_rows" and self.source == "spam_flags":
             return UnknownRows(self.source, self.residual)
         if self.kind == "missing_partition" and self.source not in ("requests", "assignments"):
@@ -60,6 +63,15 @@ class Place:
         ):
             return UnknownRows(self.source, self.residual, told=self.told)
         return None
+
+    def _unknown_own_rows(self) -> UnknownRows | None:
+        """Rows of an own metric's table; those of a request that is nowhere may be of one that was lost."""
+        if self.kind == "orphan_rows":
+            return UnknownRows(self.source, self.residual, requests=self.residual)
+        if self.kind == "conflicting_keys":  # of two requests a key is told of, either may be wrong
+            return UnknownRows(self.source, 2 * self.residual, counted=True)
+        is_of_rows = self.kind == "missing_values" and self.column is not None
+        return UnknownRows(self.source, self.residual) if is_of_rows else None
 
     def asks(self, metric: Metric, treatment: str, estimate: Estimate) -> Question:
         """The question about one metric of one treatment."""
@@ -76,6 +88,7 @@ class Place:
             self.share_residual,
             self.about_arms,
             self.told,
+            self.unknown_rows,
         )
 
 
@@ -95,6 +108,7 @@ class Question:
     share: float | None = None
     about_arms: bool = False
     told: RowsTold | None = None
+    unknown_rows: UnknownRows | None = None
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -11,9 +11,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.own_metrics import own_name
 from dagster_pipeline.gaps.adjusted import between_plain_and_adjusted
-from dagster_pipeline.gaps.effects import LOST_WITHOUT_TRACE, ROWS_MAY_FOLLOW, at_estimate, hull, is_closed
+from dagster_pipeline.gaps.defined import definition_of
+from dagster_pipeline.gaps.effects import (
+    LOST_WITHOUT_TRACE,
+    MAY_BE_IN_COHORT,
+    ROWS_MAY_FOLLOW,
+    at_estimate,
+    hides_members,
+    hull,
+    is_closed,
+    is_of_outcomes,
+)
 from dagster_pipeline.gaps.evidence import REPAIRED, EvidenceReader, ExperimentDesign
 from dagster_pipeline.gaps.opened import (
     UnknownRows,
@@ -21,8 +32,10 @@ from dagster_pipeline.gaps.opened import (
     counted_in,
     with_missing,
     with_traceless,
+    with_undecided,
     with_unknown_rows,
 )
+from dagster_pipeline.gaps.own_metrics import is_anywhere, why_unlimited
 from dagster_pipeline.gaps.places import (
     COHORT_INCOMPLETE,
     CONTRADICTED,
@@ -39,6 +52,7 @@ from dagster_pipeline.gaps.places import (
     units_gone,
 )
 from dagster_pipeline.gaps.pros import is_bounded_by_pros, pro_opening, pro_region
+from dagster_pipeline.gaps.rehires import why_open
 from dagster_pipeline.gaps.stratified import between_plain_and_stratified
 from dagster_pipeline.statistics.effects import effect
 from dagster_pipeline.statistics.evidence import (
@@ -93,10 +107,57 @@ class GapRegions:
             answer = self._kinds.get(question.kind)
             if is_bounded_by_pros(question.metric, question.kind):
                 answer = self._share_of_pros
-            self._answers[question.key] = (
-                answer(question) if answer else Opened(None, Region(None, None, reason=NOT_COMPUTED))
-            )
+            elif definition_of(question.metric).is_own:
+                answer = self._own(question, definition_of(question.metric)) or answer
+            found = answer(question) if answer else Opened(None, Region(None, None, reason=NOT_COMPUTED))
+            self._answers[question.key] = self._with_members(question, found)
         return self._answers[question.key]
+
+    def _with_members(self, q: Question, found: Opened) -> Opened:
+        """The same with the requests of which the gap leaves open whether they are of the brief's cohort."""
+        reason = why_open(definition_of(q.metric), q.kind, q.source, q.residual)
+        if reason is not None:
+            return Opened(q.estimate.value, Region(None, None, reason=reason))
+        if not self._reader.undecided or not hides_members(q.kind, q.source, q.column, self._design):
+            return found
+        if not is_of_outcomes(q.metric):
+            return replace(found, region=Region(None, None, reason=MAY_BE_IN_COHORT))
+        observed = self._reader.observed(q.metric, unlabelled=False)
+        members = self._region(q, with_undecided(observed, self._reader.undecided))
+        return replace(found, region=hull(found.region, [members]))
+
+    def _own(self, q: Question, definition: MetricDefinition) -> Callable[[Question], Opened] | None:
+        """How an own metric is answered for, None where as any other."""
+        reason = why_unlimited(definition, q.kind, q.source, q.column, q.residual)
+        if reason is not None:
+            return lambda q: Opened(q.estimate.value, Region(None, None, reason=reason))
+        if q.source == own_name(definition.name):
+            return self._own_rows
+        if is_anywhere(definition, q.kind, q.source, q.column) and q.residual:
+            return self._anywhere
+        return None
+
+    def _anywhere(self, q: Question) -> Opened:
+        """Every open request anywhere: what one gap leaves open lies within what all of them do."""
+        evidence = self._reader.joint(q.metric)
+        return Opened(q.estimate.value, _around(self._region(q, evidence), q.estimate))
+
+    def _own_rows(self, q: Question) -> Opened:
+        """Rows of an own metric's table, and requests whose outcome is not known; what undoing a repair gives is not measured."""
+        rows = q.unknown_rows
+        observed = self._reader.observed(q.metric, unlabelled=False)
+        if rows is not None:
+            region = self._region(q, with_unknown_rows(observed, rows))
+            return Opened(q.estimate.value, _around(region, q.estimate))
+        if q.kind == "duplicate_rows":
+            return Opened(None, at_estimate(q.estimate))
+        unknown = {arm: self._without_outcome(q.metric, arm) for arm in observed.arms}
+        return Opened(q.estimate.value, self._region(q, with_missing(observed, unknown)))
+
+    def _without_outcome(self, metric: Metric, arm: str) -> int:
+        """The arm's requests that are in no level, the immature among them."""
+        everyone = self._reader.moments(metric.name, arm, "immature_low").n
+        return everyone - self._reader.moments(metric.name, arm).n
 
     def _share_of_pros(self, q: Question) -> Opened:
         """Pros have bounds of their own: whom a gap concerns is counted pro by pro."""
@@ -171,8 +232,9 @@ class GapRegions:
 
     def _sampled_logging(self, q: Question) -> Opened:
         """Counts are weighted by the declared rate; what needs the first of a request's rows needs every one of them."""
-        is_weighted = q.source != "quote_events" and q.metric.kind in (MetricKind.MEAN, MetricKind.RATIO)
-        definition = metric_definitions()[q.metric.name]
+        definition = definition_of(q.metric)
+        is_sum = q.metric.kind in (MetricKind.MEAN, MetricKind.RATIO) and definition.follows == "more"
+        is_weighted = q.source != "quote_events" and is_sum
         # A pro's later quotes, and whether there is any quote at all, are looked for in the quotes alone.
         needs_rows = definition.unit == "pro" or re.search(r"\bn_quotes\b", definition.y) is not None
         is_whole = q.share is not None and not q.residual and not (q.source == "quotes" and needs_rows)
@@ -251,7 +313,7 @@ class GapRegions:
             return Opened(q.estimate.value, self._region(q, with_missing(observed, gone)))
         if q.source == "assignments":
             return self._nothing(q)  # their requests are there, without an arm: that is a gap of its own
-        if not can_count(metric_definitions()[q.metric.name], q.source):
+        if not can_count(definition_of(q.metric), q.source):
             return Opened(q.estimate.value, Region(None, None, reason=NO_UPPER_LIMIT))
         rows = UnknownRows(q.source, rows_gone(q.units))
         return Opened(
@@ -283,7 +345,7 @@ class GapRegions:
         if q.source == "spam_flags":
             return Opened(q.estimate.value, self._rows_of_unknown_requests(q))
         strays = self._strays(q.metric)
-        definition = metric_definitions()[q.metric.name]
+        definition = definition_of(q.metric)
         if not all(can_count(definition, rows.source, rows.told) for rows in strays):
             return Opened(q.estimate.value, Region(None, None, reason=NO_UPPER_LIMIT))
         region = self._region(q, self._reader.with_lost(q.metric, "any"))
@@ -295,7 +357,7 @@ class GapRegions:
         return Opened(q.estimate.value, region)
 
     def _strays(self, metric: Metric) -> tuple[UnknownRows, ...]:
-        return counted_in(metric_definitions()[metric.name], self._reader.strays)
+        return counted_in(definition_of(metric), self._reader.strays)
 
     def _ratio_mismatch(self, q: Question) -> Opened:
         """The short arm lost units that left no trace: their outcomes are missing (one arm is assumed to have lost them)."""
@@ -308,7 +370,7 @@ class GapRegions:
 
     def _rows_of_unknown_requests(self, q: Question, *, counted: bool = False) -> Region:
         """Child rows that may belong to any request: all of them to one arm, or all to the other (the orphan bound)."""
-        if q.residual and not can_count(metric_definitions()[q.metric.name], q.source, q.told):
+        if q.residual and not can_count(definition_of(q.metric), q.source, q.told):
             return Region(None, None, reason=NO_UPPER_LIMIT)
         rows = UnknownRows(q.source, q.residual, counted, q.told)
         observed = self._reader.observed(q.metric, unlabelled=False)

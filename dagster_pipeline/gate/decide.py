@@ -23,6 +23,9 @@ from dagster_pipeline.gate.decision import (
 _UNEVALUATED = frozenset({Outcome.MISSING, Outcome.STALE, Outcome.ERRORED})
 _RESOLVED = "resolved"
 _NOT_EVALUATED = "not_evaluated"
+_MISSING_VARIANT = "missing_variant"
+MOST_RESIDUAL_VARIANT = 0.10
+"""A full launch needs less than this share of requests without an arm."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,15 @@ def decide(inputs: DecisionInputs) -> Decision:
     or errored, a blocker that something could not be evaluated, a waiver past its expiry.
     """
     case = _Case(inputs)
-    ruling = _no_ground(case) or _not_judged(case) or _base_fails(case) or _joint_fails(case) or _go(case)
+    ruling = (
+        _no_ground(case)
+        or _not_judged(case)
+        or _unready(case)
+        or _base_fails(case)
+        or _joint_fails(case)
+        or _not_everywhere(case)
+        or _go(case)
+    )
     return Decision(
         experiment=inputs.experiment,
         verdict=ruling.verdict,
@@ -50,7 +61,7 @@ def decide(inputs: DecisionInputs) -> Decision:
         criteria=case.answers,
         blocked_by=tuple(dict.fromkeys(gap.gap_id for gap in ruling.blocked_by)),
         waivers=case.waivers,
-        reasons=(*ruling.reasons, *map(say.of_waiver, case.waivers)),
+        reasons=(*ruling.reasons, *map(say.of_waiver, case.waivers), *inputs.remarks),
         as_of=inputs.as_of,
         evaluated_at=inputs.evaluated_at,
     )
@@ -62,10 +73,13 @@ class _Case:
     def __init__(self, inputs: DecisionInputs) -> None:
         self.inputs = inputs
         unresolved = [gap for gap in inputs.gaps if gap.status != _RESOLVED]
-        in_force = [gap for gap in unresolved if _is_in_force(gap, inputs.evaluated_at)]
+        in_force = [gap for gap in unresolved if is_in_force(gap, inputs.evaluated_at)]
         self.open = tuple(gap for gap in unresolved if gap not in in_force)
         self.expired = tuple(gap for gap in self.open if gap.is_waived and gap.waiver_expires_at is not None)
         self.waivers = tuple(_waivers(in_force))
+        # Who accepts the requests without an arm accepts how many they are.
+        accepted = any(gap.kind == _MISSING_VARIANT for gap in in_force)
+        self.has_too_few_arms = not accepted and not inputs.residual_variant < MOST_RESIDUAL_VARIANT
         waived_metrics = {metric for gap in in_force for metric in gap.metrics}
         self.answers = tuple(_believable(answer, waived_metrics) for answer in inputs.answers)
 
@@ -104,8 +118,13 @@ class _Case:
 
     @cached_property
     def standing(self) -> tuple[SegmentAnswer, ...]:
-        """Segments that pass on their own, also with the gaps at their worst."""
-        return tuple(s for s in self.inputs.segments if s.segment and s.passes_base and s.passes_joint)
+        """Segments that pass on their own, also with the gaps at their worst, and are not harmed."""
+        harmed = {harm.segment for harm in self.inputs.harmed}
+        return tuple(
+            s
+            for s in self.inputs.segments
+            if s.segment and s.passes_base and s.passes_joint and s.segment not in harmed
+        )
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
@@ -116,7 +135,8 @@ class _Case:
         return len(self.arms) > 1
 
 
-def _is_in_force(gap: OpenGap, at: datetime) -> bool:
+def is_in_force(gap: OpenGap, at: datetime) -> bool:
+    """Whether the gap is waived and the waiver has not expired."""
     return gap.is_waived and gap.waiver_expires_at is not None and _utc(gap.waiver_expires_at) > _utc(at)
 
 
@@ -204,6 +224,21 @@ def _absent_demands(case: _Case) -> Iterable[str]:
                 yield f"{arm} was not held to the {kind} on {metric}."
 
 
+def _unready(case: _Case) -> _Ruling | None:
+    """The figures may be as good as they like: the launch was not prepared as the brief demands, or nothing is decided here."""
+    inputs = case.inputs
+    if inputs.rehearsal is None and not inputs.unready:
+        return None
+    summary = inputs.rehearsal or "the launch is not ready"
+    details = (
+        *inputs.unready,
+        *(say.failing(answer, name_arm=case.name_arm) for answer in case.failed),
+        *(say.shaken(answer, name_arm=case.name_arm) for answer in case.shaken),
+        *map(say.of_gap, case.serious),
+    )
+    return _Ruling(Verdict.HOLD, (f"HOLD: {summary}.", *details), blocked_by=case.serious)
+
+
 def _base_fails(case: _Case) -> _Ruling | None:
     if not case.failed:
         return None
@@ -233,10 +268,45 @@ def _joint_fails(case: _Case) -> _Ruling | None:
         return _segments_or_hold(case, why, details, blocking)
     if case.medium:
         stage = case.inputs.stage_cap
+        if case.inputs.harmed:
+            return _at_most(stage, _segments_or_hold(case, why, (*details, *_harms(case)), blocking))
         summary = f"PARTIAL: {why}; go no further than {stage}%."
         return _Ruling(Verdict.PARTIAL, (summary, *details), stage=stage, blocked_by=blocking)
     unexplained = "No open gap is severe enough to explain this, so the result itself is in doubt."
     return _Ruling(Verdict.HOLD, (f"HOLD: {why}.", *details, unexplained), blocked_by=blocking)
+
+
+def _not_everywhere(case: _Case) -> _Ruling | None:
+    """Every demand holds, and still not for everybody: too many requests without an arm, or a large segment that is harmed."""
+    inputs = case.inputs
+    unlabelled = case.has_too_few_arms
+    if not unlabelled and not inputs.harmed:
+        return None
+    stage = inputs.stage_cap if unlabelled else None
+    gaps = tuple(gap for gap in case.open if gap.kind == _MISSING_VARIANT) if unlabelled else ()
+    details = (
+        *((say.unlabelled(inputs.residual_variant, MOST_RESIDUAL_VARIANT),) if unlabelled else ()),
+        *_harms(case),
+        *map(say.of_gap, gaps),
+    )
+    why = "every demand of the brief holds, but a full launch needs more"
+    if inputs.harmed:
+        return _at_most(stage, _segments_or_hold(case, why, details, gaps))
+    return _Ruling(
+        Verdict.PARTIAL,
+        (f"PARTIAL: {why}; go no further than {stage}%.", *details),
+        stage=stage,
+        blocked_by=gaps,
+    )
+
+
+def _harms(case: _Case) -> Iterable[str]:
+    return (say.harm(harm, name_arm=case.name_arm) for harm in case.inputs.harmed)
+
+
+def _at_most(stage: int | None, ruling: _Ruling) -> _Ruling:
+    """The same, capped at a stage where it allows anything at all."""
+    return replace(ruling, stage=stage) if ruling.verdict is Verdict.PARTIAL else ruling
 
 
 def _segments_or_hold(
@@ -266,10 +336,10 @@ def _arms_alone(case: _Case) -> Iterable[str]:
     if not case.name_arm:
         return
     failing = {answer.variant for answer in (*case.failed, *case.shaken)}
-    alone = [arm for arm in case.arms if arm not in failing]
+    alone = [arm for arm in case.inputs.passing_treatments if arm not in failing]
     # Where a gap turns the answer no arm is safe from it, and where all pass there is nothing to single out.
     if alone and failing and not case.flipping:
-        yield f"On {'its' if len(alone) == 1 else 'their'} own, {say.listed(alone)} would meet every demand."
+        yield say.of_treatments(alone)
 
 
 def _distinct(*gaps: OpenGap) -> tuple[OpenGap, ...]:

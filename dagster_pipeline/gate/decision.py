@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from dagster_pipeline.config.metrics import MetricDefinition
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.register.documents import iso_z, plain
 
@@ -33,9 +34,9 @@ class Answer:
     ``outcome`` is the base answer. ``joint_passes`` says whether it still passes with every gap that is open
     and not waived at its worst; None where that is not known, which counts as no. All figures are raw effects
     (T − C or T / C − 1): ``threshold`` is the limit the base answer came closest to, ``lower`` and ``upper``
-    the joint region. The last three only serve the sentences: ``effect`` is absolute or relative (None: the
+    the joint region. The last four only serve the sentences: ``effect`` is absolute or relative (None: the
     metric's default), ``joint_figure`` what the joint answer looked at (G₁ or the region's worse end) and
-    ``joint_threshold`` the limit it was held to.
+    ``joint_threshold`` the limit it was held to, ``definition`` the metric's, which a team's own metric brings along.
     """
 
     metric: str
@@ -53,13 +54,17 @@ class Answer:
     effect: str | None = None
     joint_figure: float | None = None
     joint_threshold: float | None = None
+    definition: MetricDefinition | None = None
 
 
 @dataclass(frozen=True)
 class OpenGap:
     """A gap that touches the decision; ``flips`` says that its worst case alone turns the verdict.
 
-    A waiver counts only with an expiry: ``is_waived`` without ``waiver_expires_at`` is no waiver.
+    ``opens`` are the metrics that it leaves open by itself, ``explains`` the answers (metric, variant) whose joint region
+    is its own, and ``loss`` names what it shows: gaps of one loss (rows of several tables that lack the same requests)
+    are closed together. A waiver counts only with an expiry: ``is_waived``
+    without ``waiver_expires_at`` is no waiver.
     """
 
     gap_id: str
@@ -71,6 +76,9 @@ class OpenGap:
     description: str
     is_waived: bool = False
     waiver_expires_at: datetime | None = None
+    opens: tuple[str, ...] = ()
+    explains: tuple[tuple[str, str | None], ...] = ()
+    loss: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +91,29 @@ class SegmentAnswer:
 
 
 @dataclass(frozen=True)
+class Harm:
+    """A large segment that a treatment is proven to harm: hires down and support up, each beyond its limit.
+
+    ``hires`` and ``tickets`` are the proven limits, raw: hires fell by at least this much, tickets rose by at least.
+    """
+
+    segment: str
+    variant: str
+    hires: float
+    tickets: float
+
+
+@dataclass(frozen=True)
 class DecisionInputs:
     """All that a decision hangs on, for one experiment.
 
     ``has_criteria`` says whether the brief demands anything; ``answers`` holds every demand × treatment;
-    ``stage_cap`` is the rollout stage in per cent that a PARTIAL is capped at. Raises ValueError for a cap
-    outside 1 to 99, which would be no cap.
+    ``stage_cap`` is the rollout stage in per cent that a PARTIAL is capped at. ``residual_variant`` is the share of cohort
+    requests whose arm stays unknown, ``harmed`` the large segments that are proven to be harmed, ``unready`` why the
+    launch is not ready, in sentences; ``rehearsal`` says why this run decides nothing; ``remarks`` stand beside the verdict
+    whatever it is. ``passing_treatments`` would
+    pass on their own and ``without`` says what the cohort would do without one of its segments, both with
+    multiplicity held. Raises ValueError for a cap outside 1 to 99, which would be no cap.
     """
 
     experiment: str | None
@@ -101,6 +126,13 @@ class DecisionInputs:
     as_of: datetime
     evaluated_at: datetime
     stage_cap: int = 10
+    residual_variant: float = 0.0
+    harmed: tuple[Harm, ...] = ()
+    unready: tuple[str, ...] = ()
+    rehearsal: str | None = None
+    remarks: tuple[str, ...] = ()
+    passing_treatments: tuple[str, ...] = ()
+    without: tuple[SegmentAnswer, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.stage_cap <= 99:

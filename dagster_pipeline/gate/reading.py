@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,10 +14,13 @@ from typing import Any
 from dagster_pipeline.criteria.vocabulary import Outcome
 from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
 from dagster_pipeline.gate.decision import SCHEMA_VERSION, Verdict, Waiver
+from dagster_pipeline.gate.decision_file import section_of
 
 _FIRST = "verdict.json"
 _OTHERS = "verdicts"
 _RECORD = ".run.json"
+_DECISION = "decision.json"
+_REGISTER = "register.json"
 _LARGEST = 20_000_000  # bytes; a verdict has some thousand
 _AGAIN = "run `plumbline run` again"
 
@@ -30,7 +33,10 @@ class UnknownExperimentError(PlumblineError):
 
 @dataclass(frozen=True)
 class StoredVerdict:
-    """A verdict as a run left it; ``file`` is where it was read from."""
+    """A verdict as a run left it; ``file`` is where it was read from.
+
+    ``section`` is the experiment's part of decision.json, None where that is not beside it.
+    """
 
     file: Path
     experiment: str | None
@@ -41,6 +47,7 @@ class StoredVerdict:
     waivers: tuple[Waiver, ...]
     reasons: tuple[str, ...]
     evaluated_at: datetime
+    section: Mapping[str, Any] | None = None
 
 
 def read_verdict(path: Path, experiment: str | None = None) -> StoredVerdict:
@@ -51,14 +58,15 @@ def read_verdict(path: Path, experiment: str | None = None) -> StoredVerdict:
     """
     root, name, is_folder = _place(path)
     record = _finished_run(root)
+    _check_register(root, record)
     first = _read(root, name, record)
     if experiment is None or first.experiment == experiment:
-        return first
+        return _with_section(first, root, record)
     known = [first.experiment]
     for other in _other_verdicts(root, record) if is_folder else ():
         found = _read(root, other, record)
         if found.experiment == experiment:
-            return found
+            return _with_section(found, root, record)
         known.append(found.experiment)
     names = ", ".join(sorted({repr(each) for each in known if each is not None})) or "none"
     raise UnknownExperimentError(
@@ -96,6 +104,32 @@ def _finished_run(root: Path) -> Mapping[str, str] | None:
     return digests
 
 
+def _check_register(root: Path, record: Mapping[str, str] | None) -> None:
+    """A register that was changed since is none that the verdict was decided on; one left elsewhere is nothing to read."""
+    content = _bytes_of(root / _REGISTER)
+    if record is not None and content is not None:
+        _hold_to_record(root / _REGISTER, content, record.get(_REGISTER))
+
+
+def _with_section(found: StoredVerdict, root: Path, record: Mapping[str, str] | None) -> StoredVerdict:
+    """The verdict with its part of decision.json. Raises NotEvaluatedError where that is not the run's, or can't be read."""
+    path = root / _DECISION
+    content = _bytes_of(path)
+    if content is None:
+        return found
+    if record is not None:
+        _hold_to_record(path, content, record.get(_DECISION))
+    section = section_of(_document(path, content), found.experiment, str(path))
+    return replace(found, section=section)
+
+
+def _hold_to_record(path: Path, content: bytes, digest: Any) -> None:
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise NotEvaluatedError(
+            f"{path} is not the file the last run wrote: it was changed, or a run was interrupted; {_AGAIN}."
+        )
+
+
 def _other_verdicts(root: Path, record: Mapping[str, str] | None) -> Iterator[str]:
     """Names of the verdicts on several experiments: of the recorded ones, or of those that are there."""
     if record is not None:
@@ -109,10 +143,8 @@ def _read(root: Path, name: str, record: Mapping[str, str] | None) -> StoredVerd
     content = _bytes_of(path)
     if content is None:
         raise NotEvaluatedError(f"{path} does not exist; run `plumbline run` first.")
-    if record is not None and hashlib.sha256(content).hexdigest() != record.get(name):
-        raise NotEvaluatedError(
-            f"{path} is not the file the last run wrote: it was changed, or a run was interrupted; {_AGAIN}."
-        )
+    if record is not None:
+        _hold_to_record(path, content, record.get(name))
     document = _document(path, content)
     _hold_to(_VERDICT, document, str(path))
     for index, item in enumerate(document["criteria"]):

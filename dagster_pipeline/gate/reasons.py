@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.criteria.vocabulary import Outcome
-from dagster_pipeline.gate.decision import Answer, OpenGap, Waiver
+from dagster_pipeline.gate.decision import Answer, Harm, OpenGap, Waiver
 
 _MINUS = "−"
 _MOST_DECIMALS = 8
@@ -88,6 +88,27 @@ def of_expired(waiver: Waiver) -> str:
     return f"The waiver of gap {waiver.gap_id} expired on {moment(waiver.expires_at)}."
 
 
+def of_treatments(names: Sequence[str]) -> str:
+    """Treatments that would pass without the others; picking among several needs stricter levels."""
+    own = "its" if len(names) == 1 else "their"
+    return f"On {own} own, {listed(names)} would meet every demand (Holm over the treatments)."
+
+
+def unlabelled(share: float, most: float) -> str:
+    """That too many requests have no arm, whatever they may hide."""
+    return f"{share:.1%} of the requests have no arm after repair; a full launch needs less than {most:.0%}."
+
+
+def harm(found: Harm, *, name_arm: bool) -> str:
+    """What is proven of a harmed segment."""
+    arm = f" ({found.variant})" if name_arm else ""
+    hires, tickets = f"{abs(found.hires) * 100:.2f} pp", f"{found.tickets:.0%}"
+    return (
+        f"{found.segment}{arm} is proven to be harmed: hires fall by at least {hires} and support tickets rise by "
+        f"at least {tickets}, at levels that hold over all segments looked at (Holm)."
+    )
+
+
 def of_segments() -> str:
     """How segments were judged; the method is said because many looks need stricter levels."""
     return "Each segment was judged at a level that holds over all the segments looked at (Holm)."
@@ -106,7 +127,7 @@ def _subject(answer: Answer, name_arm: bool) -> str:
 
 
 def _definition(answer: Answer) -> MetricDefinition | None:
-    return metric_definitions().get(answer.metric)
+    return answer.definition or metric_definitions().get(answer.metric)
 
 
 def _fails_above(answer: Answer, limit: float | None) -> bool:
@@ -156,5 +177,6 @@ def _figure(answer: Answer, value: float, decimals: int) -> str:
     is_share = definition is not None and definition.kind in ("share", "ratio") and definition.scale == 1
     if is_share:
         return f"{sign}{abs(value) * 100:,.{decimals}f} pp"
-    unit = " s" if definition is not None and definition.kind == "quantile" else ""
+    is_wait = definition is not None and definition.kind == "quantile" and not definition.is_own
+    unit = " s" if is_wait else ""
     return f"{sign}{abs(value):,.{decimals}f}{unit}"

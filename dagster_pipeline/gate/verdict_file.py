@@ -13,6 +13,7 @@ from typing import Any
 
 from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
 from dagster_pipeline.gate.decision import Verdict
+from dagster_pipeline.gate.decision_file import Configured, check_version, launch_barriers
 from dagster_pipeline.gate.reading import StoredVerdict, UnknownExperimentError, read_verdict
 from dagster_pipeline.register.documents import iso_z
 
@@ -62,28 +63,30 @@ def check(
     *,
     now: datetime | None = None,
     max_age: timedelta | None = None,
-    accepted_ages: Mapping[str, timedelta] | None = None,
+    configured: Mapping[str, Configured] | None = None,
 ) -> GateResult:
     """Whether the verdict in an output folder, or in one verdict's file, allows a launch.
 
     ``experiment`` None means the first; ``stage`` (per cent) and ``segments`` are how far and where the
-    launch would go. ``accepted_ages`` are the configured experiments and the age their brief accepts, None
-    where no configuration is at hand; ``max_age`` overrides them, and without either it is 7 days. What
-    can't be used raises nothing: it is an answer with exit code 2 (unknown experiment, wrong usage) or 3.
+    launch would go. ``configured`` is what plumbline.yml and its journal say of its experiments now, None
+    where no configuration is at hand; ``max_age`` overrides the age its brief accepts, and without either it is 7 days.
+    What can't be used raises nothing: it is an answer with exit code 2 (unknown experiment, wrong usage) or 3.
     """
     now = _utc(now or datetime.now(UTC))
     try:
-        _check_usage(experiment, stage, max_age, accepted_ages)
+        _check_usage(experiment, stage, max_age, configured)
         stored = read_verdict(path, experiment)
-        _check_known(stored, accepted_ages)
-        _check_age(stored, now, max_age or (accepted_ages or {}).get(stored.experiment or "", MAX_AGE))
+        _check_known(stored, configured)
+        own = (configured or {}).get(stored.experiment or "")
+        _check_age(stored, now, max_age or (own.max_age if own else MAX_AGE))
+        check_version(stored.section, own)
     except UnknownExperimentError as error:
         # A configured experiment without a verdict is not unknown: no run has decided on it yet.
-        is_configured = accepted_ages is not None and experiment in accepted_ages
+        is_configured = configured is not None and experiment in configured
         return refusal(NOT_EVALUATED if is_configured else WRONG_USAGE, str(error), experiment)
     except PlumblineError as error:
         return refusal(error.exit_code, str(error), experiment)
-    return _answer(stored, stage, segments, now)
+    return _answer(stored, stage, segments, now, own)
 
 
 def refusal(exit_code: int, message: str, experiment: str | None = None) -> GateResult:
@@ -97,7 +100,7 @@ def _check_usage(
     experiment: str | None,
     stage: int | None,
     max_age: timedelta | None,
-    known: Mapping[str, timedelta] | None,
+    known: Mapping[str, Configured] | None,
 ) -> None:
     if stage is not None and not 1 <= stage <= 100:
         raise PlumblineError(f"--stage must be a rollout stage from 1 to 100 per cent, not {stage}.")
@@ -108,7 +111,7 @@ def _check_usage(
         raise PlumblineError(f"The experiment {experiment!r} is not configured; there are: {names}.")
 
 
-def _check_known(stored: StoredVerdict, known: Mapping[str, timedelta] | None) -> None:
+def _check_known(stored: StoredVerdict, known: Mapping[str, Configured] | None) -> None:
     if known is not None and stored.experiment is not None and stored.experiment not in known:
         raise NotEvaluatedError(
             f"{stored.file} decides on the experiment {stored.experiment!r}, which is no longer configured; "
@@ -127,8 +130,18 @@ def _check_age(stored: StoredVerdict, now: datetime, max_age: timedelta) -> None
         )
 
 
-def _answer(stored: StoredVerdict, stage: int | None, segments: tuple[str, ...], now: datetime) -> GateResult:
-    barriers = [*_barriers(stored, stage, segments), *_expired_waivers(stored, now)]
+def _answer(
+    stored: StoredVerdict,
+    stage: int | None,
+    segments: tuple[str, ...],
+    now: datetime,
+    configured: Configured | None,
+) -> GateResult:
+    barriers = [
+        *_barriers(stored, stage, segments),
+        *_expired_waivers(stored, now),
+        *launch_barriers(stored.section, configured, stage, now),
+    ]
     allowed = stored.verdict is not Verdict.HOLD and not barriers
     about = f"{stored.verdict} for {stored.experiment or 'no experiment'}"
     summary = f"{'Allowed' if allowed else 'Blocked'}: {about}, evaluated {_shown(stored.evaluated_at)}."

@@ -17,7 +17,13 @@ SCHEMA = "plumbline_register"
 _ROWS_PER_INSERT = 200
 
 # Column types by the few names every engine is given a translation of; timestamps hold UTC.
-_TYPES = {"text": "varchar", "count": "bigint", "share": "double precision", "time": "timestamp"}
+_TYPES = {
+    "text": "varchar",
+    "count": "bigint",
+    "share": "double precision",
+    "time": "timestamp",
+    "flag": "boolean",
+}
 
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "runs": {
@@ -71,6 +77,36 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "failing_rows": "count",
         "rows_total": "count",
         "gap_id": "text",
+    },
+    "decision_log": {
+        "entry_number": "count",
+        "run_id": "text",
+        "entry_at": "time",
+        "kind": "text",
+        "experiment": "text",
+        "title": "text",
+        "document": "text",
+        "previous_digest": "text",
+        "digest": "text",
+    },
+    "brief_history": {
+        "run_id": "text",
+        "seen_at": "time",
+        "experiment": "text",
+        "version": "text",
+        "document": "text",
+        "saw_data": "flag",
+    },
+    "dry_runs": {
+        "run_id": "text",
+        "dry_run_at": "time",
+        "experiment": "text",
+        "brief_version": "text",
+        "is_green": "flag",
+        "reasons": "text",
+        "critical_fields": "count",
+        "monitored_fields": "count",
+        "as_of": "time",
     },
 }
 
@@ -152,10 +188,10 @@ def append_run(session: SqlSession, run: RunRecord) -> int:
     that is there already, since its history would be told twice.
     """
     number = _next_number(session, run.run_id)
-    _insert(session, "gap_history", [_gap_row(number, run.run_id, gap) for gap in run.gaps])
-    _insert(session, "gap_events", [_event_row(number, event) for event in run.events])
-    _insert(session, "check_history", [_check_row(number, run.run_id, check) for check in run.checks])
-    _insert(session, "runs", [_run_row(number, run)])
+    insert_rows(session, "gap_history", [_gap_row(number, run.run_id, gap) for gap in run.gaps])
+    insert_rows(session, "gap_events", [_event_row(number, event) for event in run.events])
+    insert_rows(session, "check_history", [_check_row(number, run.run_id, check) for check in run.checks])
+    insert_rows(session, "runs", [_run_row(number, run)])
     return number
 
 
@@ -180,7 +216,8 @@ def _next_number(session: SqlSession, run_id: str) -> int:
     return last + 1
 
 
-def _insert(session: SqlSession, table: str, rows: Sequence[Sequence[Any]]) -> None:
+def insert_rows(session: SqlSession, table: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Appends rows to one of the tables, their values in the order of its columns; needs ``prepare``."""
     columns = tuple(_TABLES[table])
     one = f"({', '.join('?' * len(columns))})"
     head = f"insert into {SCHEMA}.{table} ({', '.join(columns)}) values "  # noqa: S608
@@ -193,7 +230,8 @@ def _flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
     return [value for row in rows for value in row]
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def naive_utc(moment: datetime | None) -> datetime | None:
+    """A moment as the tables hold it; a naive one is taken for UTC."""
     if moment is None or moment.tzinfo is None:
         return moment
     return moment.astimezone(UTC).replace(tzinfo=None)
@@ -208,7 +246,15 @@ def _run_row(number: int, run: RunRecord) -> list[Any]:
     unresolved = sum(gap.status is not GapStatus.RESOLVED for gap in run.gaps)
     failed = sum(item.check.status.value != "passed" for item in run.checks)
     verdicts = json.dumps(plain(run.verdicts or {}))
-    return [number, run.run_id, _utc(run.as_of), _utc(run.evaluated_at), verdicts, unresolved, failed]
+    return [
+        number,
+        run.run_id,
+        naive_utc(run.as_of),
+        naive_utc(run.evaluated_at),
+        verdicts,
+        unresolved,
+        failed,
+    ]
 
 
 def _gap_row(number: int, run_id: str, gap: Gap) -> list[Any]:
@@ -217,7 +263,7 @@ def _gap_row(number: int, run_id: str, gap: Gap) -> list[Any]:
     state = [document[key] for key in ("status", "severity", "owner")]
     keys = ("rows_total", "rows_affected", "share_affected", "share_residual")
     figures = [document[key] for key in keys]
-    seen = [_utc(gap.first_seen), _utc(gap.last_seen)]
+    seen = [naive_utc(gap.first_seen), naive_utc(gap.last_seen)]
     return [number, run_id, *named, *state, *figures, *seen, json.dumps(document, allow_nan=False)]
 
 
@@ -225,7 +271,7 @@ def _event_row(number: int, event: GapEvent) -> list[Any]:
     return [
         number,
         event.run_id,
-        _utc(event.at),
+        naive_utc(event.at),
         event.gap_id,
         event.event.value,
         event.before,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dagster_pipeline.config.metrics import metric_definitions
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.desk import ExperimentAssessment
@@ -15,9 +14,11 @@ from dagster_pipeline.gaps.effects import EffectOf, LevelOf
 from dagster_pipeline.gaps.measurements import Measurements, SourceFact
 from dagster_pipeline.gaps.model import Gap
 from dagster_pipeline.gate.decision import Decision, to_json
+from dagster_pipeline.gate.dossier import Dossier, dossier_document
+from dagster_pipeline.register.coverage import coverage
+from dagster_pipeline.register.decision_log import LogEntry
 from dagster_pipeline.register.documents import RegisteredCheck
 from dagster_pipeline.report.model import (
-    Coverage,
     EffectRow,
     ExperimentScenarios,
     LevelRow,
@@ -41,6 +42,8 @@ class RunFacts:
     build: WarehouseBuild
     measurements: Measurements
     assessment: RunAssessment
+    dossiers: Sequence[Dossier] = ()
+    log: Sequence[LogEntry] = ()
 
 
 def assemble(
@@ -53,7 +56,7 @@ def assemble(
         evaluated_at=facts.evaluated_at,
         gaps=tuple(gaps),
         checks=tuple(checks),
-        coverage=_coverage(facts, checks),
+        coverage=coverage(facts.config, checks),
         verdicts=tuple(to_json(decision) for decision in decisions),
         metrics=_metrics(facts.assessment),
         scenarios=tuple(_scenarios(found) for found in facts.assessment.experiments),
@@ -62,6 +65,9 @@ def assemble(
         experiments=facts.config.experiments,
         briefs=facts.config.briefs,
         absent=tuple(_absent(facts)),
+        definitions=facts.config.metrics,
+        dossiers=tuple(dossier_document(found) for found in facts.dossiers),
+        log=tuple(facts.log),
     )
 
 
@@ -166,31 +172,8 @@ def _source(name: str, status: SourceStatus, fact: SourceFact | None, note: str)
 
 def _absent(facts: RunFacts) -> Iterator[str]:
     for name, why in facts.build.mapping.absent_metrics.items():
-        yield f"{metric_definitions()[name].label} is not computed: it {why}."
+        yield f"{facts.config.metrics[name].label} is not computed: it {why}."
     if not facts.config.experiments:
         yield "No experiment is configured, so there are no arms to compare."
     if not facts.config.briefs:
         yield "There is no brief, so there is nothing to decide."
-
-
-def _coverage(facts: RunFacts, checks: Iterable[RegisteredCheck]) -> Coverage:
-    """Critical fields are the columns the brief's metrics (else all metrics) need and the arms; monitored, those a check looks at."""
-    critical = set(_critical(facts))
-    watched = {f"{c.check.table}.{c.check.gap_column or c.check.column}" for c in checks}
-    return Coverage(len(critical), len(critical & watched))
-
-
-def _critical(facts: RunFacts) -> Iterator[str]:
-    demanded = {c.metric for brief in facts.config.briefs for c in brief.criteria}
-    demanded |= {g.metric for brief in facts.config.briefs for g in brief.guardrails}
-    mapped: Mapping[str, set[str]] = {
-        name: set(source.columns) for name, source in facts.config.sources.items()
-    }
-    definitions = metric_definitions()
-    wanted = [definitions[name] for name in demanded] or list(definitions.values())
-    names = {n for d in wanted for need in d.needs for n in need.split("|")}
-    names |= {"requests.request_id", "requests.created_at", "assignments.entity_id", "assignments.variant"}
-    for name in sorted(names):
-        source, _, column = name.partition(".")
-        if column in mapped.get(source, set()):
-            yield name

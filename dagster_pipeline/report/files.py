@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from dagster_pipeline.errors import PlumblineError
+from dagster_pipeline.gate.dossier import decision_document
 from dagster_pipeline.register.documents import iso_z, plain
+from dagster_pipeline.report.decision_log import decision_log_markdown
 from dagster_pipeline.report.documents import (
     json_text,
     metrics_document,
@@ -64,6 +66,8 @@ def rendered(report: RunReport) -> Mapping[str, str]:
         "register.json": json_text(register_document(report)),
         "metrics.json": json_text(metrics_document(report)),
         "scenarios.json": json_text(scenarios_document(report)),
+        "decision.json": json_text(decision_document(report.run_id, report.as_of, report.dossiers)),
+        "decision-log.md": decision_log_markdown(report.log),
         "register.csv": register_csv(report.gaps),
         "summary.md": render_summary(report),
         "report/index.html": render_html(report),

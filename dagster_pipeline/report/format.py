@@ -29,9 +29,14 @@ class Unit(StrEnum):
 
 
 def unit_of(definition: MetricDefinition | None) -> Unit:
-    """A metric's unit: quantiles are of seconds, shares and unscaled ratios of counts are shares of one."""
+    """A metric's unit: quantiles are of seconds, shares and unscaled ratios of counts are shares of one.
+
+    Of a team's own metrics only shares are known to be any; their times and ratios are in units of the team's own.
+    """
     if definition is None:
         return Unit.NUMBER
+    if definition.is_own:
+        return Unit.SHARE if definition.kind == "share" else Unit.NUMBER
     if definition.kind == "quantile":
         return Unit.SECONDS
     if definition.kind == "share" or (definition.kind == "ratio" and (definition.scale or 1.0) == 1.0):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from dagster_pipeline.gaps.model import Gap, GapStatus
+from dagster_pipeline.register.coverage import Coverage
 from dagster_pipeline.register.documents import RegisteredCheck, iso_z
 from dagster_pipeline.statistics.evidence import EffectKind
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dagster_pipeline.config.types import Experiment
     from dagster_pipeline.gaps.contingencies import Contingency
     from dagster_pipeline.gaps.scenarios import ScenarioRow
+    from dagster_pipeline.register.decision_log import LogEntry
 
 VerdictDocument = Mapping[str, Any]
 
@@ -135,14 +137,6 @@ class ExperimentScenarios:
     contingencies: tuple[Contingency, ...] = ()
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """How many of the fields the decision hangs on are watched by a check."""
-
-    critical_fields: int
-    monitored_fields: int
-
-
 def _catalogue() -> Mapping[str, MetricDefinition]:
     from dagster_pipeline.config.metrics import metric_definitions  # noqa: PLC0415 (only when not given)
 
@@ -154,7 +148,8 @@ class RunReport:
     """One run, ready to be rendered.
 
     ``verdicts`` are the gate's decisions in the shape of verdict.json, the first one's experiment leading;
-    ``absent`` are sentences on what the configuration leaves out and what that costs, beyond what
+    ``dossiers`` are what belongs to each decision beside its verdict, in the shape of decision.json; ``log`` is the whole
+    decision log, oldest first. ``absent`` are sentences on what the configuration leaves out and what that costs, beyond what
     ``sources`` and the not_evaluated gaps say.
     """
 
@@ -172,6 +167,8 @@ class RunReport:
     experiments: tuple[Experiment, ...] = ()
     briefs: tuple[Brief, ...] = ()
     absent: tuple[str, ...] = ()
+    dossiers: tuple[Mapping[str, Any], ...] = ()
+    log: tuple[LogEntry, ...] = ()
     definitions: Mapping[str, MetricDefinition] = field(default_factory=_catalogue)
 
     @property

@@ -10,6 +10,7 @@ from dagster_pipeline.report.decision_view import DecisionView, decision_views, 
 from dagster_pipeline.report.escape import visible
 from dagster_pipeline.report.gap_view import GapView, gap_views
 from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.prospects_view import ProspectsView, prospects_views
 from dagster_pipeline.report.scenario_view import ScenariosView, scenarios_views
 from dagster_pipeline.report.table_views import (
     ChecksView,
@@ -30,6 +31,7 @@ class Page:
     as_of: str
     evaluated_at: str
     decisions: tuple[DecisionView, ...]
+    prospects: tuple[ProspectsView, ...]
     scenarios: tuple[ScenariosView, ...]
     gaps: tuple[GapView, ...]
     notes: tuple[GapView, ...]
@@ -56,6 +58,7 @@ def page(report: RunReport) -> Page:
         as_of=fmt.moment(report.as_of),
         evaluated_at=fmt.moment(report.evaluated_at),
         decisions=decisions,
+        prospects=prospects_views(report),
         scenarios=scenarios_views(report),
         gaps=tuple(gap for gap in unresolved if not gap.is_info),
         notes=tuple(gap for gap in unresolved if gap.is_info),

@@ -19,6 +19,7 @@ from dagster_pipeline.report.decision_view import CriterionView, DecisionView
 from dagster_pipeline.report.demands import metric_label
 from dagster_pipeline.report.escape import markdown_text
 from dagster_pipeline.report.gap_view import GapView
+from dagster_pipeline.report.markdown import LONGEST, bullets, table
 from dagster_pipeline.report.model import RunReport, SourceFacts, SourceStatus, UnitJoins
 from dagster_pipeline.report.page import Page, page
 from dagster_pipeline.report.words import (
@@ -31,7 +32,6 @@ from dagster_pipeline.report.words import (
     plural,
 )
 
-_REASON = 600
 _BALANCE = ("Source", "Read", "Set aside", "Used", "Balance")
 
 
@@ -57,7 +57,7 @@ def register_markdown(gaps: Iterable[Gap]) -> str:
         "Status",
         "Owner",
     )
-    return "\n".join(_table(header, [_gap_cells(gap) for gap in ordered])) + "\n"
+    return "\n".join(table(header, [_gap_cells(gap) for gap in ordered])) + "\n"
 
 
 def _gap_cells(gap: Gap) -> tuple[str, ...]:
@@ -87,6 +87,7 @@ def _lines(shown: Page) -> Iterator[str]:
     yield f"Data as of {shown.as_of} · decided {shown.evaluated_at} · run {_md(shown.run_id)}"
     for decision in shown.decisions:
         yield from _decision(decision)
+    yield from _prospects(shown)
     yield from _scenarios(shown)
     yield from _register(shown)
     yield from _rows(shown)
@@ -96,30 +97,52 @@ def _lines(shown: Page) -> Iterator[str]:
         f"**Checks:** {checks.passed:,} passed, {checks.failed:,} failed, {checks.errors:,} could not run. "
         f"{_md(checks.coverage)}"
     )
-    yield from _bullets("## What is absent", shown.absences)
+    yield from bullets("## What is absent", shown.absences)
     yield ""
-    yield "The whole report: report/index.html. Unrounded figures: register.json, metrics.json, scenarios.json, register.csv."
+    yield "The whole report: report/index.html. Unrounded figures: register.json, metrics.json, scenarios.json, decision.json, register.csv."
 
 
 def _decision(decision: DecisionView) -> Iterator[str]:
     yield ""
     yield f"## {decision.verdict.word}: {_md(decision.experiment)}"
     yield ""
-    yield f"**{_md(decision.headline, _REASON)}**"
+    yield f"**{_md(decision.headline, LONGEST)}**"
     if decision.limits:
         yield ""
-        yield f"Allowed: {_md(decision.limits, _REASON)}."
-    yield from _bullets("", [*decision.reasons, *(f"Waived: {waiver}" for waiver in decision.waivers)])
+        yield f"Allowed: {_md(decision.limits, LONGEST)}."
+    yield from bullets("", [*decision.reasons, *(f"Waived: {waiver}" for waiver in decision.waivers)])
     if decision.criteria:
         header = ("Demand", "Result", "Estimate", "Interval", "Gaps allow", "Answer changes at")
         yield ""
-        yield from _table(header, [_criterion(item) for item in decision.criteria])
-    yield from _bullets("### What would change the answer", decision.changes)
+        yield from table(header, [_criterion(item) for item in decision.criteria])
+    yield from bullets("### What would change the answer", decision.changes)
 
 
 def _criterion(item: CriterionView) -> tuple[str, ...]:
     demand = f"{item.label} ({item.variant}) {item.demand}"
     return (demand, item.outcome.word, item.estimate, item.interval, item.region, item.headroom)
+
+
+def _prospects(shown: Page) -> Iterator[str]:
+    """What would turn each verdict, how the launch was prepared, whether the data could tell, and what it is worth."""
+    yield from bullets("## If true, then do", [line for view in shown.prospects for line in view.changes])
+    before = [
+        line
+        for view in shown.prospects
+        for line in (
+            *view.brief,
+            *view.readiness,
+            *(f"Stage {stage}." for stage in view.stages),
+            *view.switch,
+        )
+    ]
+    yield from bullets("## Before the launch", before)
+    yield from bullets(
+        "## Could the data tell?", [row.sentence for view in shown.prospects for row in view.power]
+    )
+    yield from bullets(
+        "## What is it worth?", [one.sentence for view in shown.prospects for one in view.value]
+    )
 
 
 def _scenarios(shown: Page) -> Iterator[str]:
@@ -128,7 +151,7 @@ def _scenarios(shown: Page) -> Iterator[str]:
         lines = [f"{found.experiment}: {found.lines[0]}" for found in shown.scenarios if found.lines]
     else:
         lines = [line for found in shown.scenarios for line in found.lines]
-    yield from _bullets("## If the gaps went one way", lines)
+    yield from bullets("## If the gaps went one way", lines)
 
 
 def _register(shown: Page) -> Iterator[str]:
@@ -137,7 +160,7 @@ def _register(shown: Page) -> Iterator[str]:
     yield ""
     if shown.gaps:
         header = ("Severity", "Gap", "Affected → left", "What it does", "Answer changes at", "Owner")
-        yield from _table(header, [_gap(gap) for gap in shown.gaps])
+        yield from table(header, [_gap(gap) for gap in shown.gaps])
     else:
         yield shown.no_gaps
     if shown.notes:
@@ -145,7 +168,7 @@ def _register(shown: Page) -> Iterator[str]:
         notes = plural(len(shown.notes), "note")
         yield f"{notes} that move no metric of the decision, or lie below their threshold."
     resolved = [f"{gap.title}, {gap.place}: {gap.severity_reason}" for gap in shown.resolved]
-    yield from _bullets("### Resolved since the last run", resolved)
+    yield from bullets("### Resolved since the last run", resolved)
 
 
 def _gap(gap: GapView) -> tuple[str, ...]:
@@ -167,19 +190,19 @@ def _rows(shown: Page) -> Iterator[str]:
         yield "## Where the rows went"
         yield ""
         yield from _balance(shown.balance)
-    yield from _bullets("## How requests found their arm", _joins(shown.unit_joins))
+    yield from bullets("## How requests found their arm", _joins(shown.unit_joins))
 
 
 def balance_markdown(sources: Sequence[SourceFacts]) -> str:
     """The row balance as a sentence and a Markdown table that fits beside an asset."""
     shown = balance_view(sources)
-    table = _table(_BALANCE, (_source(row)[: len(_BALANCE)] for row in shown.rows))
-    return "\n".join([_md(shown.headline, _REASON), "", *table]) + "\n"
+    rows = table(_BALANCE, (_source(row)[: len(_BALANCE)] for row in shown.rows))
+    return "\n".join([_md(shown.headline, LONGEST), "", *rows]) + "\n"
 
 
 def joins_markdown(joins: Iterable[UnitJoins]) -> str:
     """How each experiment's requests found their unit, one sentence each."""
-    return "\n".join(_bullets("", _joins(unit_join_rows(joins)))).lstrip() + "\n"
+    return "\n".join(bullets("", _joins(unit_join_rows(joins)))).lstrip() + "\n"
 
 
 def _joins(rows: Iterable[UnitJoinRow]) -> list[str]:
@@ -187,32 +210,15 @@ def _joins(rows: Iterable[UnitJoinRow]) -> list[str]:
 
 
 def _balance(shown: BalanceView) -> Iterator[str]:
-    yield _md(shown.headline, _REASON)
+    yield _md(shown.headline, LONGEST)
     yield ""
-    yield from _table((*_BALANCE, "Newest row"), map(_source, shown.rows))
+    yield from table((*_BALANCE, "Newest row"), map(_source, shown.rows))
 
 
 def _source(row: SourceRow) -> tuple[str, ...]:
     name = row.name if row.status is SOURCE_STATUS[SourceStatus.OK] else f"{row.name} ({row.status.word})"
     newest = f"{row.newest}, late" if row.late else row.newest
     return name, row.total, ", ".join(row.set_aside) or fmt.ABSENT, row.used, row.balance.word, newest
-
-
-def _bullets(title: str, items: Sequence[str]) -> Iterator[str]:
-    if not items:
-        return
-    yield ""
-    if title:
-        yield title
-        yield ""
-    yield from (f"- {_md(item, _REASON)}" for item in items)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield f"|{'---|' * len(header)}"
-    for row in rows:
-        yield f"| {' | '.join(_md(cell, _REASON) for cell in row)} |"
 
 
 def _md(text: str, longest: int = 300) -> str:

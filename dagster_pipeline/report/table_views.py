@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
+from dagster_pipeline.register.coverage import Coverage
 from dagster_pipeline.register.documents import RegisteredCheck
 from dagster_pipeline.report import format as fmt
 from dagster_pipeline.report.demands import metric_label
 from dagster_pipeline.report.escape import visible
 from dagster_pipeline.report.format import Unit
-from dagster_pipeline.report.model import Coverage, EffectRow, LevelRow, RunReport, SourceStatus
+from dagster_pipeline.report.model import EffectRow, LevelRow, RunReport, SourceStatus
 from dagster_pipeline.report.words import SOURCE_STATUS, kind_title, plural
 
 UNKNOWN = "unknown"

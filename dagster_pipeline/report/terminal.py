@@ -45,6 +45,8 @@ def render_register(report: RunReport, output: Path | None = None) -> Group:
     parts += [Text(f"Resolved: {gap.title}, {gap.place}", style="green") for gap in shown.resolved]
     for decision in shown.decisions:
         parts += _decision(decision)
+    turns = [change for view in shown.prospects for change in view.changes]
+    parts += [Text(f"  → {_without_ids(change)}") for change in turns]
     if output is not None:
         parts += [Text(), _labelled("Report", visible(output / "report" / "index.html", 4096))]
     return Group(*parts)

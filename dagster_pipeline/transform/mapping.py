@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dagster_pipeline.config.brief import Brief
 from dagster_pipeline.config.catalogue import source_specs
-from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.own_metrics import own_name
 from dagster_pipeline.config.parity import SIDES, Parity, SideName, inspection_name
+from dagster_pipeline.config.segments import NEEDS, Segment, TopValues, name_of, needs_of
 from dagster_pipeline.config.types import Experiment, PlumblineConfig
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
+from dagster_pipeline.transform.own_metrics import metric_fault, own_tables, own_variables
 
 EVERYONE = "all"
 """The one arm of a run without experiments."""
@@ -49,22 +53,24 @@ class WarehouseMapping:
 
 def build_mapping(config: PlumblineConfig, inspections: Mapping[str, SourceInspection]) -> WarehouseMapping:
     """The mapping of this run: only what is there is mapped, and what is not becomes a finding."""
-    sides = {inspection_name(parity.id, side) for parity in config.parity for side in SIDES}
     sources = {
         name: _source(config, found)
         for name, found in inspections.items()
-        if name not in sides and _is_usable(found)
+        if name in config.sources and _is_usable(found)
     }
-    metrics = tuple(m for m in metric_definitions().values() if not _unmet(m, sources))
+    absent = dict(_absent_metrics(config, inspections, sources))
+    metrics = tuple(m for name, m in config.metrics.items() if name not in absent)
     findings = tuple(_findings(config, inspections))
     segments = _segments(config, sources)
     variables = {
         "as_of": _instant(config.as_of),
         "sources": sources,
-        "experiments": [_experiment(e) for e in config.experiments] or [_everyone()],
+        "experiments": [_experiment(e, config.brief(e.id)) for e in config.experiments] or [_everyone()],
         "everyone": not config.experiments,
         "metrics": [_metric(m, sources) for m in metrics],
-        "segments": list(segments),
+        "own_tables": own_tables(config, [m.name for m in metrics], inspections),
+        "segments": [name_of(segment) for segment in segments],
+        "computed_segments": [found for segment in segments if (found := _computed(segment))],
         "parity": [
             _parity(config, parity, inspections)
             for parity in config.parity
@@ -74,8 +80,7 @@ def build_mapping(config: PlumblineConfig, inspections: Mapping[str, SourceInspe
             {"kind": f.kind, "source": f.source, "column": f.column, "note": f.note} for f in findings
         ],
     }
-    absent = {name: why for name, m in metric_definitions().items() if (why := _unmet(m, sources))}
-    return WarehouseMapping(variables, findings, metrics, absent, segments)
+    return WarehouseMapping(variables, findings, metrics, absent, tuple(map(name_of, segments)))
 
 
 def sources_of(metric: MetricDefinition, sources: Mapping[str, Any]) -> tuple[str, ...]:
@@ -93,6 +98,10 @@ def _alternatives(metric: MetricDefinition) -> list[list[str]]:
     return [need.split("|") for need in metric.needs]
 
 
+def _has_any(need: str, sources: Mapping[str, Any]) -> bool:
+    return any(_has(name, sources) for name in need.split("|"))
+
+
 def _has(name: str, sources: Mapping[str, Any]) -> bool:
     source, _, column = name.partition(".")
     found = sources.get(source)
@@ -105,6 +114,19 @@ def _unmet(metric: MetricDefinition, sources: Mapping[str, Any]) -> str:
     if not _has("requests.created_at", sources):
         missing.insert(0, "requests.created_at")
     return f"needs {', '.join(missing)}" if missing else ""
+
+
+def _absent_metrics(
+    config: PlumblineConfig, inspections: Mapping[str, SourceInspection], sources: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """The metrics that do not exist in this run, each with the reason."""
+    own = {metric.name: metric for metric in config.own_metrics}
+    for name, metric in config.metrics.items():
+        fault = metric_fault(own[name], inspections) if name in own else ""
+        if fault:
+            yield name, f"could not be evaluated ({fault})"
+        elif unmet := _unmet(metric, sources):
+            yield name, unmet
 
 
 def _is_usable(found: SourceInspection) -> bool:
@@ -134,17 +156,18 @@ def _formats(found: SourceInspection, logical: str) -> dict[str, Any]:
     return {"formats": list(reading.formats), "formats_rule": reading.rule.value}
 
 
-def _experiment(experiment: Experiment) -> dict[str, Any]:
+def _experiment(experiment: Experiment, brief: Brief | None = None) -> dict[str, Any]:
     window = experiment.window
     return {
         "id": experiment.id,
         "unit": experiment.unit,
+        "control": experiment.control,
         "arms": list(experiment.split),
         "written_arms": list(experiment.written_arms),
         "sampling": {source: dict(rates) for source, rates in experiment.sampling.items()},
         "start": _instant(window.start) if window else _NO_START,
         "end": _instant(window.end) if window else _NO_END,
-    } | _touched(experiment)
+    } | (_touched(experiment) | _narrowed(brief))
 
 
 def _touched(experiment: Experiment) -> dict[str, Any]:
@@ -154,6 +177,13 @@ def _touched(experiment: Experiment) -> dict[str, Any]:
         return {}
     values = {column: list(values) for column, values in experiment.touched.items()}
     return {"touched": values, "compared_from": _instant(window.start - (window.end - window.start))}
+
+
+def _narrowed(brief: Brief | None) -> dict[str, Any]:
+    """The values that requests of the cohort have, by column, where the brief is not about all of them."""
+    if brief is None or not brief.cohort:
+        return {}
+    return {"cohort": {column: list(values) for column, values in brief.cohort.items()}}
 
 
 def _everyone() -> dict[str, Any]:
@@ -169,8 +199,8 @@ def _metric(metric: MetricDefinition, sources: Mapping[str, Any]) -> dict[str, A
         "d": metric.d,
         "horizon": metric.horizon,
         "quantile": metric.quantile,
-        "sources": list(sources_of(metric, sources)),
-    }
+        "sources": list(sources_of(metric, sources)) or ["requests"],
+    } | (own_variables(metric) if metric.is_own else {})
 
 
 def _parity(
@@ -237,9 +267,18 @@ def _side_fault(parity: Parity, name: SideName, inspections: Mapping[str, Source
     return ", ".join(absent) + hint
 
 
-def _segments(config: PlumblineConfig, sources: Mapping[str, Any]) -> tuple[str, ...]:
-    wanted = [column for brief in config.briefs for column in brief.segment_columns] or ["category"]
-    return tuple(c for c in dict.fromkeys(wanted) if _has(f"requests.{c}", sources))
+def _segments(config: PlumblineConfig, sources: Mapping[str, Any]) -> tuple[Segment, ...]:
+    """The segments of all briefs that can be told from what is mapped, one of each name."""
+    wanted = [segment for brief in config.briefs for segment in brief.segment_list] or ["category"]
+    by_name: dict[str, Segment] = {name_of(segment): segment for segment in wanted}
+    return tuple(s for s in by_name.values() if all(_has_any(need, sources) for need in needs_of(s)))
+
+
+def _computed(segment: Segment) -> dict[str, Any] | None:
+    """What the models need to compute a segment; None for a column of requests, which is there."""
+    if isinstance(segment, TopValues):
+        return {"name": segment.name, "kind": "top", "column": segment.top, "n": segment.n}
+    return {"name": segment, "kind": segment} if segment in NEEDS else None
 
 
 def _findings(config: PlumblineConfig, inspections: Mapping[str, SourceInspection]) -> Iterator[Finding]:
@@ -254,6 +293,9 @@ def _findings(config: PlumblineConfig, inspections: Mapping[str, SourceInspectio
     for parity in config.parity:
         if fault := _parity_fault(parity, inspections):
             yield Finding("not_evaluated", parity.id, None, fault, expected=False)
+    for metric in config.own_metrics:
+        if fault := metric_fault(metric, inspections):
+            yield Finding("not_evaluated", own_name(metric.name), None, fault, expected=False)
 
 
 def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterator[Finding]:
@@ -268,7 +310,7 @@ def _column_findings(config: PlumblineConfig, found: SourceInspection) -> Iterat
             yield Finding("schema_change", found.name, logical, problem, expected=False)
     for logical, note in found.refusals.items():
         yield Finding("invalid_values", found.name, logical, note, expected=False)
-    needed = {name for metric in metric_definitions().values() for name in columns_of(metric)}
+    needed = {name for metric in config.metrics.values() for name in columns_of(metric)}
     for column in source_specs()[found.name].columns:
         if column.name not in mapped and f"{found.name}.{column.name}" in needed:
             yield Finding(

@@ -14,6 +14,27 @@ select
 from {{ relation }}
 {% endmacro %}
 
+{# A countable defect of the sources, and of the tables of a team's own metrics where there are any. #}
+{% macro countable_gap_with_own(kind, counts, own) %}
+{%- if not own_metrics() -%}
+{{ countable_gap(kind, counts) }}
+{%- else -%}
+with of_sources as (
+    {{ countable_gap(kind, counts) }}
+),
+
+final as (
+
+    select * from of_sources
+    union all
+    {{ own_gaps(kind, own) }}
+
+)
+
+{{ gap_rows('final') }}
+{%- endif -%}
+{% endmacro %}
+
 {# A countable defect: the whole table once, and each arm. About an experiment only where `per_experiment` says so. #}
 {% macro countable_gap(kind, counts, per_experiment=false) %}
 with counts as (

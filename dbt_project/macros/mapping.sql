@@ -15,7 +15,11 @@
 
 {% macro experiments_mapping() %}{{ return(mapping().get('experiments') or []) }}{% endmacro %}
 {# Metrics of requests; those of pros have models of their own. #}
-{% macro metrics_mapping() %}{{ return((mapping().get('metrics') or []) | rejectattr('unit', 'equalto', 'pro') | list) }}{% endmacro %}
+{% macro metrics_mapping() %}
+  {% set found = [] %}
+  {% for m in (mapping().get('metrics') or []) | rejectattr('unit', 'equalto', 'pro') %}{% do found.append(as_computed(m)) %}{% endfor %}
+  {{ return(found) }}
+{% endmacro %}
 {% macro pro_metrics_mapping() %}{{ return((mapping().get('metrics') or []) | selectattr('unit', 'equalto', 'pro') | list) }}{% endmacro %}
 {% macro segments_mapping() %}{{ return(mapping().get('segments') or []) }}{% endmacro %}
 
@@ -57,6 +61,38 @@
   {%- endfor %}
   {%- else %}
   select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as variant where 1 = 0
+  {%- endfor %}
+{% endmacro %}
+
+{# Whether a request has the values that the brief narrows the experiment's cohort to; null where it lacks one of them, and
+   nobody knows. Over `experiments` and `requests`. #}
+{% macro has_cohort_values() %}
+  {%- set narrowed = experiments_mapping() | selectattr('cohort', 'defined') | list -%}
+  {%- if not narrowed -%} true
+  {%- else -%}
+  case experiments.experiment_id
+    {%- for e in narrowed %}
+    when {{ text_literal(e.id) }} then 1 = 1
+      {%- for column, values in e.cohort.items() %}
+      and requests.{{ column }} in ({% for v in values %}{{ text_literal(v) }}{{ ', ' if not loop.last }}{% endfor %})
+      {%- endfor %}
+    {%- endfor %}
+    else true
+  end
+  {%- endif -%}
+{% endmacro %}
+
+{# Grain: one row per experiment and treatment, with the control it is held against. #}
+{% macro treatments() %}
+  {%- set pairs = [] %}
+  {%- for e in experiments_mapping() if e.control %}{% for arm in e.arms if arm != e.control %}
+  {%- do pairs.append({'id': e.id, 'treatment': arm, 'control': e.control}) %}
+  {%- endfor %}{% endfor %}
+  {%- for p in pairs %}
+  select {{ text_literal(p.id) }} as experiment_id, {{ text_literal(p.treatment) }} as treatment, {{ text_literal(p.control) }} as control
+  {%- if not loop.last %} union all {% endif %}
+  {%- else %}
+  select {{ typed_null('text') }} as experiment_id, {{ typed_null('text') }} as treatment, {{ typed_null('text') }} as control where 1 = 0
   {%- endfor %}
 {% endmacro %}
 

@@ -128,6 +128,7 @@
 {# Value of a metric for one request under a reading: what is not known yet is filled at its lowest or highest. #}
 {% macro metric_value(m, reading) %}
   {%- if m.kind == 'quantile' -%} 0
+  {%- elif m.get('is_own') and reading.get('fill') -%} {{ own_filled(m, reading) }}
   {%- elif reading.get('fill') == 'high' and m.kind == 'share' -%} case when is_mature__{{ m.name }} then ({{ at_reading(m.y, reading) }}) else 1 end
   {%- else -%} ({{ at_reading(m.y, reading) }}) {%- endif -%}
 {% endmacro %}

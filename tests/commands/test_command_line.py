@@ -94,7 +94,21 @@ def test_help_lists_the_commands_in_the_order_one_meets_them(monkeypatch, capsys
     found = ended(monkeypatch, capsys, "--help")
     listed = [line.split()[0] for line in found.out.partition("Commands:")[2].splitlines() if line.strip()]
     assert found.code == 0
-    assert listed == ["demo", "init", "discover", "run", "gate", "gaps", "report", "serve"]
+    assert listed == [
+        "demo",
+        "init",
+        "discover",
+        "run",
+        "gate",
+        "gaps",
+        "report",
+        "decisions",
+        "dissent",
+        "verify",
+        "rollout",
+        "brief",
+        "serve",
+    ]
 
 
 def test_every_command_and_option_has_a_help_text():

@@ -46,6 +46,13 @@ def test_the_starter_shows_every_source_column_and_threshold_with_its_default(lo
         assert f"#{name}: {getattr(Thresholds(), name):g}" in starter_text()
 
 
+def test_the_starter_shows_every_key_of_the_brief(load):
+    brief = load(uncommented(starter_text())).briefs[0]
+    assert brief.model_fields_set == set(type(brief).model_fields)
+    for part in (brief.options[0], brief.options[0].rice, brief.value, brief.value.incident, brief.rollout):
+        assert part.model_fields_set == set(type(part).model_fields) - {"description"}
+
+
 def test_the_hash_is_the_same_in_another_folder_on_another_day(load, example, tmp_path):
     here = content_hash(
         load(example.replace("from: hires.parquet", "from: ${DATA}/hires.parquet"), DATA="/a")

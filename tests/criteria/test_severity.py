@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagster_pipeline.criteria.delta_star import Flip
-from dagster_pipeline.criteria.segments import confidence_at, one_sided_alpha, passing_segments
+from dagster_pipeline.criteria.multiplicity import confidence_at, one_sided_alpha
+from dagster_pipeline.criteria.segments import passing_segments
 from dagster_pipeline.criteria.severity import Stakes, severity, severity_without_brief
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 

@@ -23,7 +23,7 @@ from dagster_pipeline.statistics.vocabulary import Direction
 from dagster_pipeline.transform.mapping import build_mapping
 from dagster_pipeline.transform.results import BuildResult, NodeResult, NodeStatus, WarehouseBuild
 
-AFTER_BUILD = ("measurements", "check_results", "gap_assessment", "gap_register", "launch_gate", "published_warehouse", "report", "pipeline_health")  # fmt: skip
+AFTER_BUILD = ("measurements", "check_results", "gap_assessment", "gap_register", "launch_preparation", "launch_gate", "decision_dossiers", "published_warehouse", "report", "pipeline_health")  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -152,6 +152,13 @@ def test_it_runs_every_day_at_six_utc_once_switched_on(location):
         "plumbline",
     )
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_the_rollback_sensor_watches_the_report_from_the_start(location, graph):
+    sensor = location.resolve_sensor_def("rollback_sensor")
+    assert sensor.asset_key == key("report")
+    assert sensor.asset_key in graph.get_all_asset_keys()
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
 # --- checks ------------------------------------------------------------------------------------

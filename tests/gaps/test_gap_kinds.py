@@ -12,7 +12,8 @@ SPAM = {"spam_flags_per_1000_quotes"}
 PROS = {"pro_return_rate_7d"}
 QUOTES = TIMES | {"quoted", "quotes_per_request"} | SPAM | PROS
 GMV, REFUNDS = {"gmv_per_request"}, {"refund_rate"}
-HIRE_TIMES = {"hire_rate_7d", "hire_rate_3d"}
+REHIRES = {"rehire_rate_30d"}
+HIRE_TIMES = {"hire_rate_7d", "hire_rate_3d"} | REHIRES
 HIRES = HIRE_TIMES | GMV | REFUNDS
 TICKETS = {"support_tickets_per_100_requests"}
 EVERY = QUOTES | HIRES | TICKETS
@@ -46,7 +47,7 @@ TOUCHED = [
             ("requests", "created_at", EVERY),
             ("requests", "category", NONE),
             ("requests", "geo", NONE),
-            ("requests", "customer_id", NONE),
+            ("requests", "customer_id", REHIRES),
             ("quotes", "quote_id", QUOTES),
             ("quotes", "request_id", QUOTES),
             ("quotes", "quoted_at", QUOTES),
@@ -87,6 +88,7 @@ TOUCHED = [
             ("requests", None, EVERY),
             ("requests", "created_at", EVERY),
             ("requests", "geo", NONE),
+            ("requests", "customer_id", REHIRES),
             ("quotes", None, QUOTES),
             ("quotes", "request_id", QUOTES),
             ("quotes", "quote_id", SPAM),

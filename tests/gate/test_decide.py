@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gate.decide import decide
-from dagster_pipeline.gate.decision import DecisionInputs, Verdict
+from dagster_pipeline.gate.decision import DecisionInputs, Harm, Verdict
 
 UNEVALUATED = (Outcome.MISSING, Outcome.STALE, Outcome.ERRORED)
 
@@ -42,36 +42,132 @@ def said(given: DecisionInputs) -> str:
 # --- the table of DESIGN.md §6 -----------------------------------------------------------------
 
 
+def expected_verdict(outcome, joint, severity, stale, waiver, standing):
+    """The table of DESIGN.md §6, written from its words."""
+    unevaluated = (Outcome.MISSING, Outcome.STALE, Outcome.ERRORED)
+    if stale or outcome in unevaluated or (outcome is Outcome.WAIVED and waiver != "in force"):
+        return Verdict.HOLD
+    if waiver == "expired" and severity is not None:
+        return Verdict.HOLD
+    worst = None if waiver == "in force" else severity
+    on_segments = Verdict.PARTIAL if standing else Verdict.HOLD
+    if outcome is Outcome.FAILED:
+        return on_segments
+    if outcome is Outcome.WAIVED or joint is True:
+        return Verdict.GO
+    if worst in (Severity.BLOCKER, Severity.HIGH):
+        return on_segments
+    return Verdict.PARTIAL if worst is Severity.MEDIUM else Verdict.HOLD
+
+
+def test_the_decision_table():
+    """Base outcome × joint outcome × worst severity × staleness × waiver × whether a segment stands on its own."""
+    cells = itertools.product(
+        Outcome,
+        [True, False, None],
+        [None, *Severity],
+        [False, True],
+        [None, "in force", "expired"],
+        [True, False],
+    )
+    for outcome, joint, severity, stale, waiver, standing in cells:
+        if waiver is not None and severity is None:
+            continue  # there is nothing to waive
+        expiry = NOW + timedelta(days=1 if waiver == "in force" else -1)
+        gap = None if severity is None else a_gap(1, severity)
+        others = (ttfq(outcome=Outcome.STALE) if stale else ttfq(), tickets())
+        given = inputs(
+            answers=(*others, hires(outcome=outcome, joint_passes=joint)),
+            gaps=() if gap is None else (waived(gap, expiry) if waiver else gap, a_gap(2, Severity.INFO)),
+            segments=(segment(joint=standing), segment("category=Moving", base=False)),
+        )
+
+        decision = decide(given)
+
+        cell = (outcome, joint, severity, stale, waiver, standing)
+        assert decision.verdict is expected_verdict(*cell), cell
+        assert decision.reasons[0].startswith(f"{decision.verdict}: "), cell
+        by_stage = severity is Severity.MEDIUM and outcome is Outcome.PASSED
+        if decision.verdict is Verdict.PARTIAL:
+            assert (decision.stage, decision.segments) == (
+                (10, ()) if by_stage else (None, ("category=Cleaning",))
+            )
+        else:
+            assert (decision.stage, decision.segments) == (None, ())
+
+
+# --- a full launch needs more than the demands --------------------------------------------------
+
+HARM = Harm("category=Moving", "treatment", -0.021, 0.18)
+
+
 @pytest.mark.parametrize(
-    ("base", "joint", "severity", "standing"),
-    list(itertools.product([True, False], [True, False, None], [None, *Severity], [True, False])),
+    ("share", "expected"), [(0.0999, Verdict.GO), (0.10, Verdict.PARTIAL), (0.5, Verdict.PARTIAL)]
 )
-def test_the_decision_table(base, joint, severity, standing):
-    """Every cell: base, joint, worst open severity, whether a segment passes on its own."""
-    answer = hires(outcome=Outcome.PASSED if base else Outcome.FAILED, joint_passes=joint)
-    given = inputs(
-        answers=(ttfq(), answer, tickets()),
-        gaps=() if severity is None else (a_gap(1, severity), a_gap(2, Severity.INFO)),
-        segments=(segment(joint=standing), segment("category=Moving", base=False)),
+def test_too_many_requests_without_an_arm_cap_the_launch(share, expected):
+    gap = a_gap(severity=Severity.LOW)
+    decision = decide(inputs(residual_variant=share, gaps=(gap,)))
+    assert decision.verdict is expected
+    if expected is Verdict.PARTIAL:
+        assert (decision.stage, decision.blocked_by) == (10, (gap.gap_id,))
+        assert f"{share:.1%} of the requests have no arm" in said(inputs(residual_variant=share))
+
+
+def test_who_accepts_the_requests_without_an_arm_accepts_how_many_they_are():
+    assert verdict(inputs(residual_variant=0.2, gaps=(waived(a_gap(severity=Severity.LOW)),))) is Verdict.GO
+    expired = waived(a_gap(severity=Severity.LOW), NOW - timedelta(days=1))
+    assert verdict(inputs(residual_variant=0.2, gaps=(expired,))) is Verdict.HOLD
+
+
+def test_a_segment_proven_to_be_harmed_leaves_the_others_that_stand_on_their_own():
+    standing = (segment("category=Moving"), segment("category=Cleaning"))
+    decision = decide(inputs(harmed=(HARM,), segments=standing))
+    assert (decision.verdict, decision.segments, decision.stage) == (
+        Verdict.PARTIAL,
+        ("category=Cleaning",),
+        None,
+    )
+    assert any(
+        "hires fall by at least 2.10 pp and support tickets rise by at least 18%" in r
+        for r in decision.reasons
+    )
+    assert verdict(inputs(harmed=(HARM,), segments=(segment("category=Moving"),))) is Verdict.HOLD
+
+
+def test_harm_and_requests_without_an_arm_limit_both_where_and_how_far():
+    decision = decide(inputs(harmed=(HARM,), residual_variant=0.2, segments=(segment(),)))
+    assert (decision.verdict, decision.segments, decision.stage) == (
+        Verdict.PARTIAL,
+        ("category=Cleaning",),
+        10,
     )
 
-    decision = decide(given)
 
-    is_serious = severity in (Severity.BLOCKER, Severity.HIGH)
-    if not base or (joint is not True and is_serious):
-        expected = Verdict.PARTIAL if standing else Verdict.HOLD
-        assert decision.segments == (("category=Cleaning",) if standing else ())
-        assert decision.stage is None
-    elif joint is True:
-        expected = Verdict.GO
-        assert (decision.segments, decision.stage) == ((), None)
-    elif severity is Severity.MEDIUM:
-        expected = Verdict.PARTIAL
-        assert (decision.segments, decision.stage) == ((), 10)
-    else:
-        expected = Verdict.HOLD
-    assert decision.verdict is expected
-    assert decision.reasons[0].startswith(f"{expected}: ")
+def test_a_harmed_segment_is_no_launch_by_stage_either():
+    assert verdict(shaken(Severity.MEDIUM, harmed=(HARM,))) is Verdict.HOLD
+    decision = decide(shaken(Severity.MEDIUM, harmed=(HARM,), segments=(segment(),)))
+    assert (decision.verdict, decision.segments, decision.stage) == (
+        Verdict.PARTIAL,
+        ("category=Cleaning",),
+        10,
+    )
+
+
+def test_a_launch_that_is_not_ready_is_held_whatever_the_figures_say():
+    decision = decide(
+        inputs(unready=("No green dry run exists 21 days before the launch.",), segments=(segment(),))
+    )
+    assert decision.verdict is Verdict.HOLD
+    assert decision.reasons[:2] == (
+        "HOLD: the launch is not ready.",
+        "No green dry run exists 21 days before the launch.",
+    )
+
+
+def test_a_rehearsal_decides_nothing():
+    decision = decide(inputs(rehearsal="this was a rehearsal on staging data"))
+    assert decision.verdict is Verdict.HOLD
+    assert decision.reasons[0] == "HOLD: this was a rehearsal on staging data."
 
 
 def test_a_medium_gap_caps_the_rollout_at_the_stage_named():
@@ -254,9 +350,10 @@ def of_arms(**by_arm):
 
 def test_every_treatment_counts_and_the_one_that_passes_alone_is_named():
     answers = (*of_arms(fast={}), ttfq(variant="cheap"), hires(variant="cheap", outcome=Outcome.FAILED))
-    decision = decide(inputs(answers=answers))
+    decision = decide(inputs(answers=answers, passing_treatments=("fast",)))
     assert decision.verdict is Verdict.HOLD
-    assert "On its own, fast would meet every demand." in decision.reasons
+    assert "On its own, fast would meet every demand (Holm over the treatments)." in decision.reasons
+    assert not any("On its own" in reason for reason in decide(inputs(answers=answers)).reasons)
     assert any("(cheap)" in reason for reason in decision.reasons)
 
 
@@ -383,6 +480,9 @@ def _gaps(draw):
     return tuple(found)
 
 
+_harms = st.sampled_from([(), (), (replace(HARM, segment="a=1"),)])
+
+
 @st.composite
 def _inputs(draw):
     often = st.sampled_from([True] * 9 + [False])
@@ -390,6 +490,9 @@ def _inputs(draw):
     return inputs(
         has_brief=draw(often), has_criteria=draw(often), is_known_experiment=draw(often),
         answers=draw(_answers()), gaps=draw(_gaps()), segments=tuple(draw(st.lists(segments, max_size=2))),
+        residual_variant=draw(st.sampled_from([0.0, 0.0, 0.05, 0.3])), harmed=draw(_harms),
+        unready=draw(st.sampled_from([(), (), (), ("There was no dry run.",)])),
+        rehearsal=draw(st.sampled_from([None, None, None, "this was a rehearsal"])),
     )  # fmt: skip
 
 
@@ -402,6 +505,10 @@ def _worse(given):
     for key in ("has_brief", "has_criteria", "is_known_experiment"):
         yield replace(given, **{key: False})
     yield replace(given, experiment=None)
+    yield replace(given, residual_variant=given.residual_variant + 0.1)
+    yield replace(given, harmed=(*given.harmed, replace(HARM, segment="a=2")))
+    yield replace(given, unready=("The contract watches too little.",))
+    yield replace(given, rehearsal="nothing is decided here")
     for key, worsen in (("answers", _worse_answers), ("gaps", _worse_gaps), ("segments", _worse_segments)):
         items = getattr(given, key)
         for index, item in enumerate(items):
@@ -475,6 +582,6 @@ def test_a_go_has_every_ground_it_needs(given_inputs):
 def test_a_partial_always_says_what_it_allows(given_inputs):
     decision = decide(given_inputs)
     if decision.verdict is Verdict.PARTIAL:
-        assert bool(decision.segments) != (decision.stage is not None)
+        assert decision.segments or decision.stage is not None
     else:
         assert (decision.segments, decision.stage) == ((), None)

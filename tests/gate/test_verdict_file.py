@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gate.decide import decide
 from dagster_pipeline.gate.decision import to_json
+from dagster_pipeline.gate.decision_file import Configured
 from dagster_pipeline.gate.verdict_file import check
 from dagster_pipeline.report.files import begin_run, write_outputs
 from dagster_pipeline.report.model import Coverage, RunReport
@@ -132,9 +133,9 @@ def test_the_age_asked_for_comes_before_the_briefs_and_that_before_the_default(t
     put(tmp_path, document())
     at = NOW + timedelta(days=2)
     one, three = timedelta(days=1), timedelta(days=3)
-    assert code(tmp_path, now=at, accepted_ages={EXPERIMENT: one}) == NOT_EVALUATED
-    assert code(tmp_path, now=at, accepted_ages={EXPERIMENT: one}, max_age=three) == ALLOWED
-    assert code(tmp_path, now=at, accepted_ages={EXPERIMENT: three}, max_age=one) == NOT_EVALUATED
+    assert code(tmp_path, now=at, configured={EXPERIMENT: Configured(one)}) == NOT_EVALUATED
+    assert code(tmp_path, now=at, configured={EXPERIMENT: Configured(one)}, max_age=three) == ALLOWED
+    assert code(tmp_path, now=at, configured={EXPERIMENT: Configured(three)}, max_age=one) == NOT_EVALUATED
 
 
 def test_a_verdict_from_the_future_is_not_evaluated(tmp_path):
@@ -353,17 +354,19 @@ def test_an_unknown_experiment_is_wrong_usage(two_experiments, name):
 
 
 def test_an_experiment_that_is_not_configured_is_wrong_usage(two_experiments):
-    assert code(two_experiments, "first", accepted_ages={"sec/ond": timedelta(days=1)}) == WRONG_USAGE
+    assert (
+        code(two_experiments, "first", configured={"sec/ond": Configured(timedelta(days=1))}) == WRONG_USAGE
+    )
 
 
 def test_a_configured_experiment_no_run_has_decided_on_is_not_evaluated(two_experiments):
-    ages = {"first": timedelta(days=1), "third": timedelta(days=1)}
-    assert code(two_experiments, "third", accepted_ages=ages) == NOT_EVALUATED
+    ages = {"first": Configured(timedelta(days=1)), "third": Configured(timedelta(days=1))}
+    assert code(two_experiments, "third", configured=ages) == NOT_EVALUATED
 
 
 def test_a_verdict_on_an_experiment_that_is_no_longer_configured_is_not_evaluated(two_experiments):
-    assert code(two_experiments, accepted_ages={"sec/ond": timedelta(days=1)}) == NOT_EVALUATED
-    assert code(two_experiments, accepted_ages={}) == NOT_EVALUATED
+    assert code(two_experiments, configured={"sec/ond": Configured(timedelta(days=1))}) == NOT_EVALUATED
+    assert code(two_experiments, configured={}) == NOT_EVALUATED
 
 
 def test_one_verdicts_own_file_can_be_named(two_experiments):
@@ -387,7 +390,7 @@ def test_a_verdict_the_finished_run_did_not_list_is_not_looked_at(tmp_path):
 def test_a_hold_without_an_experiment_is_blocked_and_not_an_error(tmp_path):
     put(tmp_path, document(inputs(experiment=None, has_brief=False, answers=())))
     assert code(tmp_path) == BLOCKED
-    assert code(tmp_path, accepted_ages={}) == BLOCKED
+    assert code(tmp_path, configured={}) == BLOCKED
 
 
 # --- what a run really leaves ------------------------------------------------------------------
@@ -421,7 +424,7 @@ def test_a_stage_that_is_none_is_wrong_usage(tmp_path, stage):
 def test_an_age_of_nothing_is_wrong_usage(tmp_path):
     put(tmp_path, document())
     assert (
-        code(tmp_path, EXPERIMENT, max_age=timedelta(0), accepted_ages={EXPERIMENT: LATER - NOW})
+        code(tmp_path, EXPERIMENT, max_age=timedelta(0), configured={EXPERIMENT: Configured(LATER - NOW)})
         == WRONG_USAGE
     )
 

@@ -76,6 +76,7 @@ RULES = (
     Rule("quotes_per_request", "quotes", ("quotes",)),
     Rule("gmv_per_request", "amount", ("hires", "hires.amount")),
     Rule("refund_rate", "bad_hires", ("hires", "hires.outcome"), d="hires"),
+    Rule("rehire_rate_30d", "rehired", ("requests", "requests.customer_id", "hires", "hires.hired_at"), d="hired_first", horizon=37 * DAY),
     Rule("support_tickets_per_100_requests", "tickets", ("support_tickets",), effect="relative", scale=100),
     Rule("spam_flags_per_1000_quotes", "flags", ("quotes", "spam_flags"), "relative", d="quotes", scale=1000),
     Rule("pro_return_rate_7d", f"pause <= {7 * DAY}", ("quotes", "quotes.pro_id", "quotes.quoted_at"),
@@ -208,6 +209,7 @@ def _follow(con: duckdb.DuckDBPyConnection) -> None:
     """Tables ``facts`` and ``pros``: the cohort, and its pros by arm, with what the metrics need; in microseconds."""
     con.execute(_QUOTE_TIMES)
     con.execute(_FACTS)
+    con.execute(_REHIRES)
     con.execute(_PROS)
 
 
@@ -278,6 +280,23 @@ _FACTS = f"""
     from cohort as c
     left join quoted using (request_id) left join hired using (request_id)
     left join ticketed using (request_id) left join flagged using (request_id)
+"""
+
+_REHIRES = f"""
+    create or replace table facts as
+    with known as (
+        select h.request_id, r.customer_id, h.hired_at from hires as h inner join requests as r using (request_id), clock
+        where r.customer_id is not null and h.hired_at <= as_of
+    ),
+    begun as (select request_id, customer_id, min(hired_at) as hired_at from known group by all)
+    select f.*,
+        (b.request_id is not null and f.hire_wait <= {7 * DAY})::int as hired_first,
+        (f.hire_wait <= {7 * DAY} and exists (
+            select 1 from known as k
+            where k.customer_id = b.customer_id and k.request_id <> b.request_id
+                and epoch_us(k.hired_at) - epoch_us(b.hired_at) between 1 and {30 * DAY}
+        ))::int as rehired
+    from facts as f left join begun as b using (request_id)
 """
 
 _PROS = """

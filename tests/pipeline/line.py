@@ -18,7 +18,7 @@ import duckdb
 import jsonschema
 import yaml
 
-from dagster_pipeline.commands.run import RunOutcome, run
+from dagster_pipeline.commands.run import DryRunRequest, RunOutcome, run
 from dagster_pipeline.demo.faults import Faults
 from dagster_pipeline.demo.story import write_config
 from dagster_pipeline.demo.world import World, WorldSpec, generate
@@ -34,6 +34,8 @@ FILES = (
     "verdict.json",
     "metrics.json",
     "scenarios.json",
+    "decision.json",
+    "decision-log.md",
     "register.csv",
     "summary.md",
     "report/index.html",
@@ -164,10 +166,15 @@ def change_config(path: Path, edit: Callable[[Config], None]) -> None:
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
-def run_line(config: Path, world: World | None = None, output: Path | None = None) -> Line:
-    """One run, held to what every run owes whatever its data is like."""
+def run_line(
+    config: Path,
+    world: World | None = None,
+    output: Path | None = None,
+    readiness: DryRunRequest | None = None,
+) -> Line:
+    """One run, held to what every run owes whatever its data is like; with ``readiness`` a dry run."""
     output = output or config.parent / "out"
-    line = Line(config, output, run(config, output, quiet=True), world)
+    line = Line(config, output, run(config, output, quiet=True, readiness=readiness), world)
     assert_files(line)
     assert_rows_balance(line)
     return line
@@ -191,6 +198,7 @@ def assert_files(line: Line) -> None:
     jsonschema.validate(line.register, schema("register"))
     jsonschema.validate(line.metrics, schema("metrics"))
     jsonschema.validate(line.read("scenarios.json"), schema("scenarios"))
+    jsonschema.validate(line.read("decision.json"), schema("decision"))
     verdicts = [
         line.verdict,
         *map(json.loads, (p.read_text("utf-8") for p in line.output.glob("verdicts/*.json"))),

@@ -178,7 +178,7 @@ def shown(line: Line) -> set[str]:
 def test_before_anything_is_broken_the_launch_is_a_go(workshop):
     assert workshop.good.verdict["verdict"] == "GO"
     assert workshop.good.register["gaps"] == []
-    assert len(shown(workshop.good)) == 13
+    assert len(shown(workshop.good)) == 14
 
 
 @pytest.mark.parametrize(("turn", "source"), CASES)
@@ -297,6 +297,7 @@ def test_a_model_that_fails_is_registered_and_nothing_is_shown_in_its_place(work
         "metric_statistics",
         "metric_cells",
         "lost_request_cells",
+        "daily_effects",
         "pre_period_products",
     }
     for model in line.outcome.broken:

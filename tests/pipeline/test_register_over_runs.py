@@ -9,8 +9,18 @@ import duckdb
 import pytest
 from line import Line, change_config, make_world, place_of, run_line
 
+from dagster_pipeline.commands.decisions import published_log
+from dagster_pipeline.commands.dissent import dissent
+from dagster_pipeline.commands.run import DryRunRequest
+from dagster_pipeline.commands.verify import verify
+from dagster_pipeline.config.loader import load_config
 from dagster_pipeline.demo.faults import Faults, FileFault, break_file
 from dagster_pipeline.demo.world import WorldSpec, generate
+from dagster_pipeline.gate.readiness import REHEARSAL
+from dagster_pipeline.register.brief_history import read_brief_history
+from dagster_pipeline.register.decision_log import entry_document
+from dagster_pipeline.register.dry_runs import journal_dry_runs
+from dagster_pipeline.register.journal import journal_path, read_journal
 
 pytestmark = pytest.mark.pipeline
 
@@ -26,15 +36,16 @@ FAULTY = Faults(
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Line]:
-    """Faulty; then with requests gone, hires empty and the price column lost; then clean."""
+    """Faulty; then, as a dry run, with requests gone, hires empty and the price column lost; then a clean dry run."""
     folder = tmp_path_factory.mktemp("three runs")
     config = folder / "plumbline.yml"
     make_world(folder, SPEC, FAULTY)
     found = {"faulty": run_line(config, output=folder / "out1")}
     _take_away(folder)
-    found["blind"] = run_line(config, output=folder / "out2")
+    dissent(config, "Bo Lind", "The guardrail is too wide.", None)
+    found["blind"] = run_line(config, output=folder / "out2", readiness=DryRunRequest())
     generate(SPEC, folder)
-    found["clean"] = run_line(config, output=folder / "out3")
+    found["clean"] = run_line(config, output=folder / "out3", readiness=DryRunRequest())
     return found
 
 
@@ -136,3 +147,49 @@ def test_a_new_threshold_changes_the_judgement_and_not_the_identity(runs, tmp_pa
     assert [check["status"] for check in passed] == ["passed"]
     assert line.verdict["verdict"] == "HOLD"
     assert "brief" in " ".join(line.verdict["reasons"])
+
+
+def test_every_decision_and_every_act_is_in_a_log_that_is_whole(runs, capsys):
+    config = runs["clean"].config
+    entries, _ = published_log(load_config(config))
+    told = [(entry.run_id, entry.kind) for entry in entries]
+    first, second, third = (line.register["run_id"] for line in runs.values())
+    assert told == [
+        (first, "decision"), (second, "dissent"), (second, "decision"), (third, "dry_run"), (third, "decision"),
+    ]  # fmt: skip
+    decisions = [entry_document(entry) for entry in entries if entry.kind == "decision"]
+    assert [document["verdict"] for document in decisions] == [line.verdict for line in runs.values()]
+    assert [len(document["dissent"]) for document in decisions] == [0, 1, 1]
+    assert verify(config, runs["clean"].output) == 0
+    assert verify(config, runs["blind"].output) == 3, "not the last run's folder"
+    assert "Whole." in capsys.readouterr().out
+
+
+def test_a_logged_decision_names_the_data_it_was_made_on(runs):
+    entries, _ = published_log(load_config(runs["clean"].config))
+    last = entry_document(entries[-1])["data_snapshot"]
+    rows = {source["source"]: source["rows"] for source in last["sources"]}
+    assert {name: rows[name] for name in ("requests", "hires")} == {
+        name: runs["clean"].source(name).rows_total for name in ("requests", "hires")
+    }
+    assert all(len(source["digest"]) == 64 for source in last["sources"] if source["rows"])
+
+
+def test_a_dry_run_decides_nothing_and_is_on_record_with_what_it_lacked(runs):
+    red, green = journal_dry_runs(read_journal(journal_path(runs["clean"].config)))
+    assert (red.run_id, green.run_id) == tuple(runs[name].register["run_id"] for name in ("blind", "clean"))
+    assert (red.is_green, green.is_green) == (False, True), green.reasons
+    assert {"The source requests is missing.", "The source hires is empty."} <= set(red.reasons)
+    assert runs["clean"].verdict["verdict"] == runs["blind"].verdict["verdict"] == "HOLD"
+    assert any(REHEARSAL in reason for reason in runs["clean"].verdict["reasons"])
+    assert runs["clean"].outcome.dry_runs == (green,)
+
+
+def test_the_briefs_of_every_run_are_kept_with_whether_they_saw_data(runs):
+    with duckdb.connect(
+        str(runs["clean"].config.parent / ".plumbline" / "warehouse.duckdb"), read_only=True
+    ) as connection:
+        history = read_brief_history(connection)
+    assert [brief.run_id for brief in history] == [line.register["run_id"] for line in runs.values()]
+    assert [brief.saw_data for brief in history] == [True, False, True]
+    assert len({brief.version for brief in history}) == 1

@@ -46,6 +46,18 @@ def test_metrics_of_a_clean_world_are_those_of_the_raw_files(clean):
     assert_metrics_equal_recomputation(clean)
 
 
+def test_the_last_daily_look_is_the_estimate_with_an_interval_wider_than_one_look_would_give(clean):
+    effects = {(effect["metric"], effect["variant"]): effect for effect in clean.metrics["effects"]}
+    rules = clean.read("decision.json")["experiments"][0]["rollout"]["monitored"]
+    looked = [rule for rule in rules if rule["looks"]]
+    assert {rule["state"] for rule in looked} <= {"open", "safe"}
+    assert {rule["state"] for rule in rules if not rule["looks"]} == {"unmonitored"}
+    for rule in looked:
+        last, effect = rule["looks"][-1], effects[rule["metric"], rule["variant"]]
+        assert last["estimate"] == pytest.approx(effect["estimate"])
+        assert last["lower"] < effect["ci_lower"] < effect["ci_upper"] < last["upper"]
+
+
 def test_no_row_of_a_clean_world_is_set_aside(clean):
     kept = {
         source.name: source.canonical_rows for source in clean.outcome.report.sources if source.canonical_rows

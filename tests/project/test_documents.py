@@ -16,7 +16,7 @@ import pytest
 from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 
 ROOT = Path(__file__).resolve().parents[2]
-HORIZONS = {0: "0", 1_800: "30 min", 86_400: "24 h", 259_200: "3 d", 604_800: "7 d"}
+HORIZONS = {0: "0", 1_800: "30 min", 86_400: "24 h", 259_200: "3 d", 604_800: "7 d", 3_196_800: "37 d"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)")

@@ -287,7 +287,7 @@ def the_report(**fields):
     defaults = {
         "run_id": "20261106T061241-3fa9c1", "as_of": AS_OF, "evaluated_at": AS_OF + timedelta(hours=6),
         "gaps": gaps, "checks": the_checks(gaps), "coverage": Coverage(14, 13), "verdicts": (a_verdict(),),
-        "metrics": the_metrics(), "scenarios": the_scenarios(), "sources": the_sources(), "unit_joins": the_joins(),
+        "dossiers": (a_dossier(),), "metrics": the_metrics(), "scenarios": the_scenarios(), "sources": the_sources(), "unit_joins": the_joins(),
         "experiments": (the_experiment(),),
         "briefs": (the_brief(),),
         "absent": ("No pre-period data, so arms were not compared before the start.",),
@@ -346,15 +346,76 @@ def a_hostile_report():
         for text in HOSTILE
     )  # fmt: skip
     return the_report(
-        scenarios=scenarios, run_id=HOSTILE[0], gaps=gaps, checks=link_checks(checks, gaps), verdicts=verdicts, sources=sources,
+        dossiers=tuple(a_dossier(text, text, text) for text in HOSTILE), scenarios=scenarios, run_id=HOSTILE[0], gaps=gaps, checks=link_checks(checks, gaps), verdicts=verdicts, sources=sources,
         unit_joins=joins,
         metrics=MetricTables(levels, effects), briefs=(), experiments=(), absent=HOSTILE,
     )  # fmt: skip
+
+
+def a_dossier(text="quoting_v2", arm="treatment", metric="hire_rate_7d"):
+    """What stands beside a verdict, every section with something in it; ``text`` is whatever somebody wrote."""
+    amount = {
+        "expected": 12_000.0,
+        "ci_lower": -3_000.0,
+        "ci_upper": 27_000.0,
+        "lower": None,
+        "upper": 30_000.0,
+        "reason": None,
+    }
+    figure = {
+        "estimate": 0.004,
+        "ci_lower": -0.001,
+        "ci_upper": 0.009,
+        "lower": -0.02,
+        "upper": 0.02,
+        "n": 4_000,
+        "reason": None,
+    }
+    return {
+        "experiment": text,
+        "brief": {"version": "a" * 64, "sentences": [f"Version aaaaaaaaaaaa is signed by {text} on 2026-11-01."]},
+        "readiness": {
+            "launch_date": "2026-12-15T00:00:00Z", "coverage": 0.75, "coverage_required": 0.8, "monitored_fields": 9, "critical_fields": 12,
+            "is_ready": False, "reasons": [f"There was no dry run, says {text}."], "notes": [],
+        },
+        "power": [{
+            "metric": metric, "variant": arm, "kind": "criterion", "effect": "absolute", "minimum_detectable": 0.0115,
+            "needed_sample": {"n_treatment": 53_200, "n_control": 53_300}, "reading": "not_enough_data", "sentence": f"Not enough data for {text}.",
+        }],
+        "value": {
+            "currency": text[:3], "horizon_days": 28.0, "per_day": {metric: 1_000_000.0}, "incident_cost": 500_000.0, "incident_probability": 0.1,
+            "infrastructure_per_day": 100.0,
+            "treatments": [{
+                "variant": arm, "sentence": f"GO is worth most for {text}.", "best": "go",
+                "options": [
+                    {"option": name, "share": 1.0, "incident": 1.0, "infrastructure": 0.0, "total": amount, "regret": None}
+                    for name in ("go", "partial", "hold")
+                ],
+            }],
+        },
+        "tradeoff": [{
+            "experiment": text, "treatment": arm, "speed_metric": "ttfq_median", "hire_metric": metric, "speed_effect": "relative",
+            "hire_effect": "absolute", "interference": {"sentence": f"Pros serve both arms: {text}."},
+            "points": [{"segment": None, "speed": figure, "hire": figure}, {"segment": f"category={text}", "speed": None, "hire": figure}],
+        }],
+        "rollout": {
+            "stages": [{"percent": 1, "dwell_seconds": 86_400.0}, {"percent": 10, "dwell_seconds": 259_200.0}],
+            "starts": [{"percent": 1, "at": "2026-11-02T08:00:00Z", "by": text}],
+            "rollbacks": [{"at": "2026-11-03T08:00:00Z", "reason": f"hires fell, {text}"}],
+            "rollback": [{"metric": metric, "trigger": None, "reason": f"too few units for {text}"}],
+            "monitored": [
+                {"metric": metric, "variant": arm, "state": "crossed", "crossed_on": "2026-11-03", "safe_on": None, "reason": None, "looks": [1, 2]}
+            ],
+        },
+        "changes": [{"kind": "gap", "what": ["gap-000000000001"], "verdict": "GO", "sentence": f"If {text} is repaired, the verdict would be GO."}],
+        "unjudged_harm": None,
+        "unready": [],
+    }  # fmt: skip
 
 
 def an_empty_report():
     """A run that could look at nothing."""
     return the_report(
         gaps=(), checks=(), coverage=Coverage(0, 0), verdicts=(), metrics=MetricTables(), scenarios=(), sources=(), unit_joins=(),
-        briefs=(), experiments=(), absent=(),
+        dossiers=(), briefs=(), experiments=(), absent=(),
     )  # fmt: skip

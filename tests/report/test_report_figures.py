@@ -2,12 +2,13 @@
 
 import math
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.metrics import MetricDefinition, metric_definitions
 from dagster_pipeline.report import format as fmt
 from dagster_pipeline.report.format import Unit
 
@@ -72,6 +73,15 @@ def test_a_share_between_nothing_and_all_is_shown_as_neither(value):
     assert fmt.share(value) not in ("0%", "100%", "0.00%", "100.00%")
     shown = float(fmt.share(value).strip("<>%")) / 100
     assert math.isclose(shown, value, abs_tol=0.0006)
+
+
+def test_a_metric_of_ones_own_is_in_units_of_ones_own_unless_it_is_a_share():
+    own = partial(
+        MetricDefinition, "m", better="lower", effect="relative", y="y", label="M", needs=(), is_own=True
+    )
+    assert fmt.unit_of(own(kind="quantile", quantile=0.95)) is Unit.NUMBER
+    assert fmt.unit_of(own(kind="ratio", d="d")) is Unit.NUMBER
+    assert fmt.unit_of(own(kind="share")) is Unit.SHARE
 
 
 def test_every_metric_of_the_catalogue_has_its_unit():

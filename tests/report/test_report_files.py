@@ -22,8 +22,7 @@ from dagster_pipeline.statistics.evidence import EffectKind
 
 EVERY_FILE = {
     "register.json", "verdict.json", "metrics.json", "scenarios.json", "register.csv", "summary.md",
-    "report/index.html",
-    ".run.json",
+    "decision.json", "decision-log.md", "report/index.html", ".run.json",
 }  # fmt: skip
 
 

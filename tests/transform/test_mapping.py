@@ -8,6 +8,7 @@ import pytest
 from dagster_pipeline.config.brief import Brief, Criterion
 from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.metrics import metric_definitions
+from dagster_pipeline.config.segments import TopValues
 from dagster_pipeline.config.types import Experiment, PlumblineConfig, Source, Warehouse, Window
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
 from dagster_pipeline.transform.mapping import EVERYONE, build_mapping, columns_of, sources_of
@@ -77,7 +78,8 @@ def test_a_source_left_out_is_expected_and_its_metrics_say_what_they_need():
         ("not_evaluated", "hires", None, True),
         ("not_evaluated", "dashboards", None, True),
     }
-    assert set(mapping.absent_metrics) == {"hire_rate_7d", "hire_rate_3d", "gmv_per_request", "refund_rate"}
+    of_hires = {"hire_rate_7d", "hire_rate_3d", "gmv_per_request", "refund_rate", "rehire_rate_30d"}
+    assert set(mapping.absent_metrics) == of_hires
     assert mapping.absent_metrics["gmv_per_request"] == "needs hires.request_id, hires.amount"
     assert not mapping.column_is_mapped("hires", "amount")
 
@@ -223,6 +225,7 @@ def test_experiments_carry_their_arms_and_window():
         {
             "id": "x",
             "unit": "customer",
+            "control": "a",
             "arms": ["a", "b"],
             "written_arms": ["a", "b"],
             "sampling": {},
@@ -245,6 +248,42 @@ def test_segments_are_the_briefs_once_each_and_only_where_the_column_is_there():
     assert segments([]) == ("category",)
     assert segments([a_brief("geo"), a_brief(("category", "geo"))]) == ("geo", "category")
     assert segments([a_brief("geo")], without("requests", "geo")) == ()
+
+
+def test_computed_segments_go_by_a_name_and_come_with_what_they_are_computed_by():
+    wanted = ("geo", "customer_kind", "peak_hour", TopValues(top="category", n=5))
+    found = built(a_config(briefs=[a_brief(wanted)]))
+    assert found.segments == ("geo", "customer_kind", "peak_hour", "category_top_5")
+    assert found.variables["segments"] == list(found.segments)
+    assert found.variables["computed_segments"] == [
+        {"name": "customer_kind", "kind": "customer_kind"},
+        {"name": "peak_hour", "kind": "peak_hour"},
+        {"name": "category_top_5", "kind": "top", "column": "category", "n": 5},
+    ]
+
+
+def test_a_computed_segment_is_only_where_what_it_needs_is_there():
+    def segments(columns):
+        brief = a_brief(("customer_kind", "pro_kind", "peak_hour", TopValues(top="category", n=5)))
+        return built(a_config(columns, briefs=[brief])).segments
+
+    assert segments(without("requests", "customer_id")) == ("pro_kind", "peak_hour", "category_top_5")
+    assert segments(without("quotes", "pro_id")) == ("customer_kind", "peak_hour", "category_top_5")
+    assert segments(without("quotes", "quoted_at")) == (
+        "customer_kind",
+        "pro_kind",
+        "peak_hour",
+        "category_top_5",
+    )
+    assert segments(without("requests", "category")) == ("customer_kind", "pro_kind", "peak_hour")
+
+
+def test_a_brief_narrows_the_cohort_of_its_own_experiment():
+    both = [Experiment(id=name, control="a", split={"a": 0.5, "b": 0.5}) for name in ("x", "y")]
+    brief = a_brief("geo").model_copy(update={"cohort": {"category": ("moving", "dj")}})
+    one, other = built(a_config(experiments=both, briefs=[brief])).variables["experiments"]
+    assert one["cohort"] == {"category": ["moving", "dj"]}
+    assert "cohort" not in other
 
 
 def test_what_a_launch_touched_is_held_against_as_long_a_time_before_as_its_window_is():

@@ -49,3 +49,15 @@
   {{ return(adapter.dispatch('integers', 'plumbline')(upto)) }}
 {% endmacro %}
 {% macro default__integers(upto) %}{{ unsupported('integers') }}{% endmacro %}
+
+{# The hour of the day, 0 to 23, that a timestamp in UTC has in an IANA time zone. #}
+{% macro hour_in_zone(moment, timezone) %}
+  {{ return(adapter.dispatch('hour_in_zone', 'plumbline')(moment, timezone)) }}
+{% endmacro %}
+{% macro default__hour_in_zone(moment, timezone) %}{{ unsupported('hour_in_zone') }}{% endmacro %}
+
+{# An expression as a double; null where evaluating it fails, instead of the statement. #}
+{% macro attempt(expression) %}
+  {{ return(adapter.dispatch('attempt', 'plumbline')(expression)) }}
+{% endmacro %}
+{% macro default__attempt(expression) %}{{ unsupported('attempt') }}{% endmacro %}

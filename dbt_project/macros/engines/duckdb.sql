@@ -96,3 +96,10 @@
 {% macro duckdb__timestamp_literal(text) %}timestamp {{ text_literal(text) }}{% endmacro %}
 
 {% macro duckdb__integers(upto) %}select range as n from range(1, {{ upto + 1 }}){% endmacro %}
+
+{% macro duckdb__hour_in_zone(moment, timezone) %}
+  {%- if timezone in ('UTC', 'Etc/UTC') -%} extract(hour from {{ moment }})
+  {%- else -%} extract(hour from ({{ moment }} at time zone 'UTC') at time zone {{ text_literal(timezone) }}) {%- endif -%}
+{% endmacro %}
+
+{% macro duckdb__attempt(expression) %}try(cast(({{ expression }}) as double)){% endmacro %}

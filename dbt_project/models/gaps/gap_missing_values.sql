@@ -1,1 +1,1 @@
-{{ countable_gap('missing_values', ref('defect_counts')) }}
+{{ countable_gap_with_own('missing_values', ref('defect_counts'), ref('own_metric_rows') if not execute or own_metrics() else none) }}

@@ -1,1 +1,1 @@
-{{ countable_gap('orphan_rows', ref('defect_counts')) }}
+{{ countable_gap_with_own('orphan_rows', ref('defect_counts'), ref('own_metric_rows') if not execute or own_metrics() else none) }}

@@ -1,4 +1,5 @@
 {#- Sources whose newest timestamp lies further behind the clock than their freshness allows. Rows that never came can't be counted. -#}
+{%- set own = ref('own_metric_rows') if not execute or own_metrics() else none -%}
 with final as (
 
     select
@@ -13,6 +14,10 @@ with final as (
         end as note
     from {{ ref('int_source_facts') }}
     where freshness_seconds is not null
+    {%- if own_metrics() %}
+    union all
+    {{ own_gaps('stale_source', own) }}
+    {%- endif %}
 
 )
 

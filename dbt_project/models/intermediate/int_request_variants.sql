@@ -34,7 +34,9 @@ in_experiment as (
         end as unit_id,
         requests.created_at >= experiments.window_start
             and requests.created_at < experiments.window_end
-            and requests.created_at <= {{ as_of() }} as is_in_cohort
+            and requests.created_at <= {{ as_of() }} as is_in_window,
+        {{ has_cohort_values() }} as has_cohort_values,
+        coalesce(requests.is_contested, false) as is_contested
     from {{ requests }} as requests
     cross join experiments
     where requests.is_kept
@@ -71,7 +73,11 @@ final as (
         logged.request_id,
         logged.created_at,
         logged.unit_id,
-        logged.is_in_cohort,
+        logged.is_in_window,
+        logged.is_in_window and coalesce(logged.has_cohort_values, false) as is_in_cohort,
+        logged.is_in_window and (
+            logged.has_cohort_values is null or (logged.is_contested and not logged.has_cohort_values)
+        ) as may_be_in_cohort,
         logged.is_assigned,
         logged.assigned_variant,
         logged.first_assigned_at,

@@ -1,6 +1,7 @@
-{#- Randomization units by arm, for the ratio test: requests of the cohort where the request is the unit, by the arm they are
+{#- Randomization units by arm, for the ratio test: requests of the window where the request is the unit, by the arm they are
     analysed in (`unknown` may be any), also those whose row was lost (of no known segment); else every unit assigned before
-    the window's end (whether it then asks for anything may be the treatment's doing). -#}
+    the window's end (whether it then asks for anything may be the treatment's doing). All units are tested, also where the
+    brief is about some of them: what it picks them by was there before the arms were drawn. -#}
 {%- set variants = ref('int_request_variants') -%}
 {%- set requests = ref('request_metrics') -%}
 {%- set units = ref('int_unit_assignments') -%}
@@ -14,13 +15,13 @@ assigned_requests as (
     select
         variants.experiment_id,
         variants.variant
-        {%- for s in segments_mapping() %}, requests.{{ s }}{% endfor %}
+        {%- for s in attribute_segments() %}, requests.{{ s }}{% endfor %}
     from {{ variants }} as variants
     inner join experiments on variants.experiment_id = experiments.experiment_id and experiments.unit = 'request'
-    {% if segments_mapping() -%}
+    {% if attribute_segments() -%}
     inner join {{ requests }} as requests on variants.request_id = requests.request_id
     {%- endif %}
-    where variants.is_in_cohort
+    where variants.is_in_window
 
 ),
 
@@ -38,7 +39,7 @@ every_request as (
 
 final as (
 
-    {%- for segment in segment_passes(true) %}
+    {%- for segment in [none] + attribute_segments() %}
     select experiment_id, {{ segment_of(segment) }} as segment, variant, cast(count(*) as {{ sql_type('bigint') }}) as n_units
     from {{ 'assigned_requests' if segment is not none else 'every_request' }}
     group by experiment_id, {% if segment is not none %}{{ segment }}, {% endif %}variant

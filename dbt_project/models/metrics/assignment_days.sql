@@ -11,7 +11,7 @@ unit_days as (
     select variants.experiment_id, variants.variant, cast(variants.created_at as date) as day
     from {{ variants }} as variants
     inner join experiments on variants.experiment_id = experiments.experiment_id and experiments.unit = 'request'
-    where variants.is_in_cohort
+    where variants.is_in_window
     union all
     select
         units.experiment_id,

@@ -29,7 +29,7 @@ request_rows as (
         experiments.experiment_id, 'baseline' as period, {{ typed_null('text') }} as variant, {{ attributes | join(', ') }},
         {{ distribution_cluster('request_id') }} as cluster_id
     from {{ requests }} as requests
-    inner join experiments on requests.created_at < experiments.window_start
+    inner join experiments on requests.created_at < experiments.window_start and {{ has_cohort_values() }}
 
 ),
 

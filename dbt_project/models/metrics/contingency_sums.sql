@@ -47,6 +47,7 @@ hires_before as (
     inner join experiments
         on requests.created_at < experiments.window_start
         and requests.created_at >= {{ dbt.dateadd('second', -12 * week, 'experiments.window_start') }}
+        and {{ has_cohort_values() }}
     inner join stale_hires on requests.created_at <= {{ dbt.dateadd('second', -1 * week, 'stale_hires.cutoff_at') }}
 
 ),
@@ -127,7 +128,7 @@ change_sums as (
     {%- for clusters in ['day', 'group_of_values'] %}
     select
         experiment_id, 'changes_by_{{ clusters }}' as quantity, {{ clusters }} as cluster_name, is_touched, is_after
-        {%- for m in metrics %}{% set is_settled = 'created_at <= until__' ~ m.name %},
+        {%- for m in metrics %}{% set is_settled = 'created_at <= until__' ~ m.name ~ (' and ' ~ is_known_outcome(m) if may_be_unknown(m) else '') %},
         sum(case when {{ is_settled }} then 1 else 0 end) as n__{{ m.name }},
         sum(case when {{ is_settled }} then {{ m.y }} else 0 end) as y__{{ m.name }},
         sum(case when {{ is_settled }} then {{ m.d or '1' }} else 0 end) as d__{{ m.name }}

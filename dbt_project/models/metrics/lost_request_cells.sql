@@ -55,7 +55,10 @@ final as (
     {%- set untold = words | select('in', columns) | reject('in', told + (most | list)) | list -%}
     {%- set at_least, at_most = at_reading(m.y, {'swap': least}), at_reading(m.y, {'swap': most}) -%}
     {%- set follows = 'may_follow__' ~ m.name -%}
-    {%- if untold -%}
+    {%- if m.get('is_of_table') and m.kind in ('mean', 'ratio') -%}
+    {#- Its own rows name no request that is there; they are counted apart. -#}
+    {%- set low, high, d = '0', '0', ('0' if m.d else '1') -%}
+    {%- elif untold or not is_like_built_in(m) -%}
     {%- set low, high, d = '0', ('1' if m.kind == 'share' else none), '1' -%}
     {%- elif m.kind == 'quantile' -%}
     {%- set low, high, d = 'case when ' ~ follows ~ ' then 0 else coalesce((' ~ at_most ~ '), ' ~ infinite() ~ ') end', at_least, '1' -%}

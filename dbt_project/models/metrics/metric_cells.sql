@@ -43,12 +43,15 @@ with final as (
                 experiment_id,
                 {% for s in p.segments %}{{ s }}, {% endfor %}
                 {{ variant }} as variant,
-                {% if m.kind == 'quantile' -%}
+                {% if is_joint and not is_like_built_in(m) -%}
+                cast(({{ own_filled(m, named['joint_low']) }}) as {{ sql_type('double') }}) as low,
+                cast(({{ own_filled(m, named['joint_high']) }}) as {{ sql_type('double') }}) as high,
+                {%- elif m.kind == 'quantile' -%}
                 {# Here the least seconds come with the most quotes: low and high change sides. -#}
                 cast(coalesce(({{ high }}), {{ 'observed_seconds__' ~ m.name ~ ', ' if p.basis == 'joint' }}{{ infinite() }}) as {{ sql_type('double') }}) as low,
                 cast(coalesce(({{ low }}), {{ infinite() }}) as {{ sql_type('double') }}) as high,
                 {%- elif m.kind == 'share' and p.basis == 'joint' -%}
-                cast(({{ low }}) as {{ sql_type('double') }}) as low,
+                cast({{ 'coalesce((' ~ low ~ '), 0)' if m.get('is_own') else '(' ~ low ~ ')' }} as {{ sql_type('double') }}) as low,
                 cast(case when is_mature__{{ m.name }} then ({{ high }}) else 1 end as {{ sql_type('double') }}) as high,
                 {%- else -%}
                 cast(({{ low }}) as {{ sql_type('double') }}) as low,

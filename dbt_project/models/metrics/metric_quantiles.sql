@@ -25,7 +25,11 @@ final as (
             experiment_id,
             {{ segment_of(p.segment) }} as segment,
             {{ p.reading.get('variant') or 'variant' }} as variant,
+            {% if p.reading.get('fill') and not is_like_built_in(m) -%}
+            cast(coalesce(({{ own_filled(m, p.reading) }}), {{ infinite() }}) as {{ sql_type('double') }}) as y
+            {%- else -%}
             cast(coalesce(({{ at_reading(m.y, p.reading) }}), {% if p.reading.get('fill') == 'low' -%} observed_seconds__{{ m.name }}, {% endif -%} {{ infinite() }}) as {{ sql_type('double') }}) as y
+            {%- endif %}
         from {{ relation }}
         {% if p.reading.get('weight') -%} inner join copies on copies.n <= {{ p.reading.weight }} {%- endif %}
         {% if not p.reading.get('everyone') -%} where is_mature__{{ m.name }} {%- endif %}

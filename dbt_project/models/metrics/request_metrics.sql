@@ -5,6 +5,11 @@
 {%- set hires = ref('int_hires') -%}
 {%- set tickets = ref('int_support_tickets') -%}
 {%- set flags = ref('int_spam_flags') -%}
+{#- A reference in a plain run would ask unit tests for rows. -#}
+{%- set own = ref('int_own_metrics') if not execute or own_tables() else none -%}
+{#- Windows over all hires are looked at only where a metric asks for them. -#}
+{%- set has_rehires = metrics_mapping() | selectattr('name', 'equalto', 'rehire_rate_30d') | list | length > 0 -%}
+{%- set month_us = 30 * 86400 * 1000000 -%}
 with repeats as (
 
     select
@@ -123,6 +128,48 @@ request_hires as (
 
 ),
 
+{%- if has_rehires %}
+{# Hires of customers who are known, in their order: of the other requests' those within 30 days are all less the request's own. -#}
+hires_of_customers as (
+
+    select
+        told_hires.request_id,
+        told_hires.seconds_after_request,
+        requests.customer_id,
+        {{ microseconds('told_hires.hired_at') }} as hired_us
+    from told_hires
+    inner join {{ requests }} as requests on told_hires.request_id = requests.request_id
+    where not told_hires.is_duplicate and not told_hires.is_conflict and told_hires.hired_at <= {{ as_of() }}
+        and requests.customer_id is not null
+
+),
+
+followed_hires as (
+
+    select
+        request_id,
+        seconds_after_request,
+        count(*) over (partition by customer_id order by hired_us range between 1 following and {{ month_us }} following)
+            - count(*) over (
+                partition by customer_id, request_id order by hired_us range between 1 following and {{ month_us }} following
+            ) as n_hires_elsewhere,
+        row_number() over (partition by request_id order by hired_us) as place
+    from hires_of_customers
+
+),
+
+request_rehires as (
+
+    select
+        request_id,
+        1 as n_first_hires,
+        case when n_hires_elsewhere > 0 then 1 else 0 end as n_rehires
+    from followed_hires
+    where place = 1 and seconds_after_request <= 604800
+
+),
+{%- endif %}
+
 request_tickets as (
 
     select
@@ -178,17 +225,25 @@ final as (
         {%- for column in ['gmv', 'gmv_with_duplicates', 'gmv_undated', 'gmv_if_less', 'gmv_if_more'] %}
         cast(coalesce(request_hires.{{ column }}, 0) as {{ sql_type('double') }}) as {{ column }},
         {%- endfor %}
+        {%- for column in ['n_first_hires', 'n_rehires'] %}
+        cast({{ 'coalesce(request_rehires.' ~ column ~ ', 0)' if has_rehires else '0' }} as {{ sql_type('bigint') }}) as {{ column }},
+        {%- endfor %}
         {%- for column in ['n_support_tickets', 'n_support_tickets_with_duplicates'] %}
         cast(coalesce(request_tickets.{{ column }}, 0) as {{ sql_type('bigint') }}) as {{ column }},
         {%- endfor %}
         cast(coalesce(request_flags.n_spam_flags, 0) as {{ sql_type('bigint') }}) as n_spam_flags,
         cast(coalesce(request_flags.n_spam_flags_with_duplicates, 0) as {{ sql_type('bigint') }}) as n_spam_flags_with_duplicates
+        {{- own_values() }}
     from {{ requests }} as requests
     left join repeats on requests.request_id = repeats.request_id
     left join {{ request_quotes }} as request_quotes on requests.request_id = request_quotes.request_id
     left join request_hires on requests.request_id = request_hires.request_id
+    {%- if has_rehires %}
+    left join request_rehires on requests.request_id = request_rehires.request_id
+    {%- endif %}
     left join request_tickets on requests.request_id = request_tickets.request_id
     left join request_flags on requests.request_id = request_flags.request_id
+    {{- own_joins(own) }}
 
 )
 

@@ -183,7 +183,7 @@ def test_hires_of_one_arm_before_the_window_leave_every_metric_between_two_effec
     assert len(of_requests) == 12
     for impact in of_requests:
         clean = effects_of_the_clean_twin[impact.metric].value
-        assert impact.unmitigated == impact.mitigated == clean, impact
+        assert impact.unmitigated == impact.mitigated == pytest.approx(clean), impact
         assert impact.lower <= clean <= impact.upper, impact
         assert impact.lower < impact.upper, impact
         assert impact.reason is None

@@ -31,6 +31,7 @@ def figures(records: Sequence[Record]) -> dict[str, Any]:
             "clean": len(score.clean(good)),
             "faulty": len(faulty) - len(decided),
             "errors": len(records) - len(good),
+            "code": sorted({r["code"] for r in good if "code" in r}),
         },
         "false_alarms": score.false_alarms(good),
         "recall": score.recall(good),
@@ -77,7 +78,8 @@ def page(found: Mapping[str, Any], seed: int) -> str:
         f"(3,000 requests each, seed {seed}), brings every one of them through the project's own compiled SQL on an "
         "in-memory DuckDB, and compares what the register and the gate say with what is true. Both potential outcomes of "
         "every request are stored, and every faulty world has a clean twin. This page and "
-        "`benchmarks/truth/results.json` are its output; a share stands with the standard error of the simulation.",
+        "`benchmarks/truth/results.json` are its output; a share stands with the standard error of the simulation. "
+        f"{_code(worlds['code'])}",
         f"{found['whole_line'].worlds} of the faulty worlds went through the whole pipeline too, files in and files out; "
         f"in {found['whole_line'].unlike} of them it said anything else than the compiled line.",
         _errors(worlds["errors"]),
@@ -94,6 +96,8 @@ def page(found: Mapping[str, Any], seed: int) -> str:
         "## Direction: which way does a gap lean?",
         _directions(found["directions"]),
         "## Regions: is the clean twin's estimate inside?",
+        "An estimate rests on the requests and pros that are old enough, a region on the full cohort. Where the clean twin leaves "
+        "nothing open, its full cohort's value is known and takes the estimate's place.",
         _table(
             ("worlds in which", "held", "share", "without any limit"),
             (
@@ -129,6 +133,12 @@ def page(found: Mapping[str, Any], seed: int) -> str:
         "![Regret](images/truth-regret.svg)",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _code(fingerprints: Sequence[str]) -> str:
+    """Which state of the code the figures are of: they may be older than the page's neighbours."""
+    named = ", ".join(f"`{found}`" for found in fingerprints) or "none"
+    return f"Fingerprint of the code that was measured (`benchmarks.truth.run.fingerprint`): {named}."
 
 
 def _errors(errors: int) -> str:

@@ -19,7 +19,7 @@ from benchmarks.truth.simulator import TruthSpec
 SEED = 20_261_122
 CLEAN_WORLDS = 2_000
 FAULTY_WORLDS = 1_450
-DECISION_WORLDS = 400
+DECISION_WORLDS = 200
 DECISION_REQUESTS = 10_000
 DECISION = "decision"
 PLANTED_RATES = tuple(rate for rate in RATES if rate)

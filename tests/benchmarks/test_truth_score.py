@@ -106,6 +106,19 @@ def test_what_is_expected_is_judged_where_the_bias_exceeds_its_error():
     assert (small.expected_right, small.no_guess) == (Share(0, 0), Share(0, 0))
 
 
+@pytest.mark.parametrize(
+    ("lower", "upper", "is_held"), [(0.012, 0.012, True), (0.01, 0.01, False), (None, None, True)]
+)
+def test_where_the_clean_world_leaves_nothing_open_its_full_cohort_is_what_a_region_must_hold(
+    lower, upper, is_held
+):
+    """An estimate leaves out what is not old enough; a region does not."""
+    faulty = effect() | {"lower": lower, "upper": upper}
+    worlds = twins(effects={METRIC: faulty})
+    worlds[0]["effects"] = {METRIC: effect(0.01, 0.012, 0.012)}
+    assert (score.regions(worlds, lambda _: True).held.hits == 1) is is_held
+
+
 def test_a_region_that_ends_short_of_the_twins_estimate_is_a_miss_and_one_without_ends_holds_everything():
     def held(lower, upper):
         return score.regions(
@@ -211,12 +224,14 @@ def test_the_page_shows_every_figure_and_says_how_many_worlds_could_not_be_looke
         record(f"d{i}", twin="", injections=[fault()], value=v, group=DECISION)
         for i, v in enumerate((-1.0, 2.0))
     ]
-    found = page.figures([*twins(), *decided, {"id": "w9", "error": "it broke"}])
-    assert found["worlds"] == {"clean": 1, "faulty": 1, "errors": 1}
+    measured = [one | {"code": "0123abcd"} for one in (*twins(), *decided)]
+    found = page.figures([*measured, {"id": "w9", "error": "it broke"}])
+    assert found["worlds"] == {"clean": 1, "faulty": 1, "errors": 1, "code": ["0123abcd"]}
     text = page.page(found | {"whole_line": WholeLine(40, 2)}, 7)
     for said in (
         "1 clean worlds and 1 with planted faults",
         "seed 7",
+        "(`benchmarks.truth.run.fingerprint`): `0123abcd`.",
         "40 of the faulty worlds went through the whole pipeline too",
         "in 2 of them",
         "**1 worlds could not be looked at",

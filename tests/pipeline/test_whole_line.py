@@ -42,7 +42,7 @@ def test_a_clean_world_with_a_good_launch_is_a_go(clean):
 
 
 def test_metrics_of_a_clean_world_are_those_of_the_raw_files(clean):
-    assert len(clean.metrics["levels"]) == 26
+    assert len(clean.metrics["levels"]) == 28
     assert_metrics_equal_recomputation(clean)
 
 

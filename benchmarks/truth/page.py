@@ -83,6 +83,17 @@ def page(found: Mapping[str, Any], seed: int) -> str:
         f"{found['whole_line'].worlds} of the faulty worlds went through the whole pipeline too, files in and files out; "
         f"in {found['whole_line'].unlike} of them it said anything else than the compiled line.",
         _errors(worlds["errors"]),
+        *_alarms_and_directions(found),
+        *_regions(found),
+        "## Decisions: what does a wrong one cost?",
+        _decisions(found),
+        "![Regret](images/truth-regret.svg)",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _alarms_and_directions(found: Mapping[str, Any]) -> list[str]:
+    return [
         "## Clean worlds: does it cry wolf?",
         _table(
             ("a gap above info", "worlds", "share"),
@@ -95,25 +106,18 @@ def page(found: Mapping[str, Any], seed: int) -> str:
         "![Found by rate](images/truth-recall.svg)",
         "## Direction: which way does a gap lean?",
         _directions(found["directions"]),
+    ]
+
+
+def _regions(found: Mapping[str, Any]) -> list[str]:
+    return [
         "## Regions: is the clean twin's estimate inside?",
         "An estimate rests on the requests and pros that are old enough, a region on the full cohort. Where the clean twin leaves "
         "nothing open, its full cohort's value is known and takes the estimate's place.",
-        _table(
-            ("worlds in which", "held", "share", "without any limit"),
-            (
-                (name, f"{r.held.hits:,} of {r.held.n:,}", _share(r.held), _share(r.unlimited))
-                for name, r in found["regions"].items()
-            ),
-        ),
+        _held("worlds in which", found["regions"]),
         "A fault that leaves no trace (units of one arm that vanish with all their rows, too few to be told from chance) is "
         "in no region; the last line shows what that costs. By kind, in worlds with that fault alone:",
-        _table(
-            ("kind", "held", "share", "without any limit"),
-            (
-                (name, f"{r.held.hits:,} of {r.held.n:,}", _share(r.held), _share(r.unlimited))
-                for name, r in found["by_fault"].items()
-            ),
-        ),
+        _held("kind", found["by_fault"]),
         "### Width against brute force",
         "Our joint region's width over that of the sharp region, which is solved request by request from the raw tables:",
         _table(
@@ -128,11 +132,16 @@ def page(found: Mapping[str, Any], seed: int) -> str:
                 for m, (both, tight) in found["coverage"].items()
             ),
         ),
-        "## Decisions: what does a wrong one cost?",
-        _decisions(found),
-        "![Regret](images/truth-regret.svg)",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _held(what: str, scores: Mapping[str, RegionScore]) -> str:
+    header = (what, "held", "share", "without any limit")
+    rows = (
+        (name, f"{r.held.hits:,} of {r.held.n:,}", _share(r.held), _share(r.unlimited))
+        for name, r in scores.items()
+    )
+    return _table(header, rows)
 
 
 def _code(fingerprints: Sequence[str]) -> str:

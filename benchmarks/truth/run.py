@@ -27,7 +27,10 @@ from benchmarks.truth.whole_line import WORLDS, WholeLine, chosen, differences
 
 RESULTS = Path(__file__).parents[2] / ".plumbline" / "truth.jsonl"
 _BATCH = 8
-_READERS = frozenset({"score.py", "decisions.py", "page.py", "plots.py", "mutation_score.py"})
+_READERS = frozenset(
+    f"benchmarks/{name}.py"
+    for name in ("truth/score", "truth/decisions", "truth/page", "truth/plots", "mutation_score")
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +69,7 @@ def fingerprint() -> str:
         ("dagster_pipeline", "dbt_project", "benchmarks"), ("*.py", "*.sql", "*.yml")
     ):
         for path in sorted((root / folder).rglob(pattern)):
-            if path.name not in _READERS:
+            if path.relative_to(root).as_posix() not in _READERS:
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

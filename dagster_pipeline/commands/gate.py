@@ -82,10 +82,12 @@ def _configured(config: Path) -> Mapping[str, Configured] | None:
 
 def _of_experiment(config: PlumblineConfig, experiment: str, journal: tuple[Entry, ...]) -> Configured:
     from dagster_pipeline.gate.brief_version import brief_status  # noqa: PLC0415
+    from dagster_pipeline.register.journal import ROLLED_BACK  # noqa: PLC0415
 
     brief = config.brief(experiment)
     if brief is None:
         return Configured(MAX_AGE, journal=journal)
     status = brief_status(brief, config.metrics, journal, ())
-    has_rollout = bool(brief.rollout.stages or brief.rollout.rollback)
+    acts = {entry.kind for entry in journal if entry.experiment == experiment}
+    has_rollout = bool(brief.rollout.stages or brief.rollout.rollback or ROLLED_BACK in acts)
     return Configured(brief.max_age, status.version, status.is_missing_a_signature, has_rollout, journal)

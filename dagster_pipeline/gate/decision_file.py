@@ -23,7 +23,7 @@ class Configured:
 
     ``max_age`` is the age of a verdict that its brief accepts, ``version`` its brief's version (None: there is no brief),
     ``lacks_signature`` whether that demands a signature and has none, ``has_rollout`` whether it names stages or
-    rollbacks.
+    rollbacks. ``journal`` holds what people did, of every experiment.
     """
 
     max_age: timedelta
@@ -59,11 +59,14 @@ def launch_barriers(
             yield "The brief names a rollout, and without decision.json nobody can say how far it may go."
         return
     rollout = section.get("rollout")
-    if not isinstance(rollout, Mapping):
-        yield from () if rollout is None else switched_off({})
+    if rollout is None:
         return
-    if any(rollout.get(key) != [] for key in ("stages", "rollback", "rollbacks", "starts")):
-        document = rollout if now is None else with_journal(rollout, now.journal)
+    if not isinstance(rollout, Mapping):
+        yield from switched_off({})
+        return
+    document = rollout if now is None else with_journal(rollout, now.journal)
+    # A brief without stages may still have been switched off by hand, after the run as well.
+    if any(document.get(key) != [] for key in ("stages", "rollback", "rollbacks", "starts")):
         yield from switched_off(document) if stage is None else stage_allowed(document, stage, at)[1]
 
 
@@ -88,8 +91,14 @@ def _brief(section: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def section_of(document: Mapping[str, Any], experiment: str | None, where: str) -> Mapping[str, Any] | None:
-    """One experiment's part of decision.json. Raises NotEvaluatedError where the document is not in its shape."""
+    """One experiment's part of decision.json, None for a verdict on none.
+
+    Raises NotEvaluatedError where the document is not in its shape, or says nothing of the experiment.
+    """
     sections = document.get("experiments")
     if not isinstance(sections, list) or not all(isinstance(one, Mapping) for one in sections):
         raise NotEvaluatedError(f"{where} lists no experiments; run `plumbline run` again.")
-    return next((one for one in sections if one.get("experiment") == experiment), None)
+    found = next((one for one in sections if one.get("experiment") == experiment), None)
+    if found is None and experiment is not None:
+        raise NotEvaluatedError(f"{where} says nothing of {experiment!r}; run `plumbline run` again.")
+    return found

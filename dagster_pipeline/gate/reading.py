@@ -116,6 +116,8 @@ def _with_section(found: StoredVerdict, root: Path, record: Mapping[str, str] | 
     path = root / _DECISION
     content = _bytes_of(path)
     if content is None:
+        if record is not None and _DECISION in record:
+            raise NotEvaluatedError(f"{path} is gone, though the last run wrote it; {_AGAIN}.")
         return found
     if record is not None:
         _hold_to_record(path, content, record.get(_DECISION))

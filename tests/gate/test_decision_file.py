@@ -132,6 +132,18 @@ def test_a_kill_switch_pulled_after_the_run_blocks_everything(left, tmp_path):
         assert "hires fell" in lines(folder, EXPERIMENT, stage, configured={EXPERIMENT: now})
 
 
+def test_a_launch_without_stages_is_switched_off_all_the_same(left, tmp_path):
+    folder = left(section(rollout=rollout(stages=[])))
+    assert code(folder, configured={EXPERIMENT: Configured(WEEK, VERSION)}) == ALLOWED
+    path = tmp_path / "plumbline.journal.jsonl"
+    append_entry(
+        path, kind="rolled_back", by="Ada", experiment=EXPERIMENT, content={"reason": "by hand"}, at=NOW
+    )
+    off = {EXPERIMENT: Configured(WEEK, VERSION, journal=read_journal(path))}
+    assert code(folder, configured=off) == BLOCKED
+    assert "by hand" in lines(folder, configured=off)
+
+
 @pytest.mark.parametrize(
     "broken", [{"monitored": None}, {"stages": [{"percent": -1, "dwell_seconds": 1}]}, {"starts": "none"}]
 )
@@ -177,3 +189,16 @@ def test_a_moment_without_a_zone_is_read_as_utc(left):
         check(folder, EXPERIMENT, 1, now=datetime(2026, 11, 6, 8, tzinfo=UTC).replace(tzinfo=None)).exit_code
         == ALLOWED
     )
+
+
+def test_a_decision_json_that_says_nothing_of_the_experiment_is_not_evaluated(left):
+    assert code(left(section(experiment="another"))) == NOT_EVALUATED
+    assert code(left()) == NOT_EVALUATED
+
+
+def test_a_decision_json_taken_away_after_the_run_is_not_evaluated(left):
+    folder = left(section())
+    (folder / "decision.json").unlink()
+    assert code(folder) == NOT_EVALUATED
+    (folder / ".run.json").unlink()
+    assert code(folder) == ALLOWED, "a verdict carried elsewhere without the run's record needs nothing else"

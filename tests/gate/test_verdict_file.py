@@ -17,6 +17,7 @@ from dagster_pipeline.criteria.vocabulary import Outcome, Severity
 from dagster_pipeline.gate.decide import decide
 from dagster_pipeline.gate.decision import to_json
 from dagster_pipeline.gate.decision_file import Configured
+from dagster_pipeline.gate.dossier import Dossier, dossier_document
 from dagster_pipeline.gate.verdict_file import check
 from dagster_pipeline.report.files import begin_run, write_outputs
 from dagster_pipeline.report.model import Coverage, RunReport
@@ -398,7 +399,8 @@ def test_a_hold_without_an_experiment_is_blocked_and_not_an_error(tmp_path):
 
 def test_what_a_run_leaves_behind_is_believed_once_it_has_finished_and_not_before(tmp_path):
     verdicts = document(experiment="first"), document(HOLD, experiment="../zwei: x")
-    report = RunReport("r1", AS_OF, NOW, (), (), Coverage(0, 0), verdicts)
+    beside = tuple(dossier_document(Dossier(v["experiment"], None, (), (), None, None, ())) for v in verdicts)
+    report = RunReport("r1", AS_OF, NOW, (), (), Coverage(0, 0), verdicts, dossiers=beside)
 
     begin_run(tmp_path, "r1")
     assert code(tmp_path) == NOT_EVALUATED

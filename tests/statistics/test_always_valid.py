@@ -117,6 +117,24 @@ def test_a_first_look_waits_for_units_and_for_what_their_sums_rest_on(arm, kind,
     assert (found.reason is None) is settled
 
 
+def test_an_arm_alone_has_an_interval_once_it_is_settled():
+    arm = share(120, 1_000)
+    found = mean_interval(arm, 0.9, PLANNED)
+    level = ratio_of_sums(arm)
+    half = multiplier(1_000.0, 0.9, PLANNED) * math.sqrt(level.variance)
+    assert (found.lower, found.upper) == pytest.approx((0.12 - half, 0.12 + half))
+    assert mean_interval(share(12, MIN_UNITS - 1), 0.9, PLANNED) is None
+
+
+def test_a_relative_effect_needs_a_level_above_zero():
+    """Amounts may cancel out: the log scale has no place for that."""
+    gone = Moments(units=500, n=500, y=0.0, d=500, yy=800.0, dd=500, yd=0.0)
+    there = Moments(units=500, n=500, y=400.0, d=500, yy=800.0, dd=500, yd=400.0)
+    found = effect_interval((gone, there), metric(MetricKind.MEAN, EffectKind.RELATIVE), 0.9, PLANNED)
+    assert (found.ci_lower, found.ci_upper) == (None, None)
+    assert found.reason
+
+
 def test_a_quantile_has_no_sums():
     with pytest.raises(ValueError, match="quantile"):
         effect_interval((share(1, 2), share(1, 2)), metric(MetricKind.QUANTILE), 0.9, PLANNED)

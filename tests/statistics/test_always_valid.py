@@ -11,6 +11,7 @@ import pytest
 
 from dagster_pipeline.statistics.always_valid import (
     MIN_UNITS,
+    NO_LEVEL,
     accumulated,
     effect_interval,
     is_settled,
@@ -127,12 +128,12 @@ def test_an_arm_alone_has_an_interval_once_it_is_settled():
 
 
 def test_a_relative_effect_needs_a_level_above_zero():
-    """Amounts may cancel out: the log scale has no place for that."""
-    gone = Moments(units=500, n=500, y=0.0, d=500, yy=800.0, dd=500, yd=0.0)
+    """Amounts may be credits: the log scale has no place for a level below zero."""
+    gone = Moments(units=500, n=500, y=-400.0, d=500, yy=800.0, dd=500, yd=-400.0)
     there = Moments(units=500, n=500, y=400.0, d=500, yy=800.0, dd=500, yd=400.0)
     found = effect_interval((gone, there), metric(MetricKind.MEAN, EffectKind.RELATIVE), 0.9, PLANNED)
     assert (found.ci_lower, found.ci_upper) == (None, None)
-    assert found.reason
+    assert found.reason == NO_LEVEL
 
 
 def test_a_quantile_has_no_sums():

@@ -12,25 +12,10 @@ from click.testing import CliRunner
 from dagster_pipeline.cli import cli
 from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
 from dagster_pipeline.register.journal import append_entry, journal_path, read_journal
+from tests.rollouts import TRIGGER, config_with
 
 NOW = datetime.now(UTC)
-TRIGGER = {
-    "metric": "hire_rate_7d", "variant": "treatment", "days": ["2026-10-08", "2026-10-09"], "falls": [0.012, 0.015],
-    "max_fall": 0.01, "reason": "hire_rate_7d of treatment fell",
-}  # fmt: skip
-CONFIG = {
-    "version": 1,
-    "warehouse": {"engine": "duckdb", "path": ".plumbline/warehouse.duckdb"},
-    "sources": {
-        "requests": {"from": "r.parquet", "columns": {"request_id": "request_id", "created_at": "created_at"}}
-    },
-    "experiments": [{"id": "x", "control": "control", "split": {"control": 0.5, "treatment": 0.5}}],
-    "brief": {
-        "experiment": "x",
-        "guardrails": [{"metric": "hire_rate_7d", "max_decrease": 0.01}],
-        "max_age": "7d",
-    },
-}
+CONFIG = config_with(max_age="7d")
 
 
 class Project:

@@ -11,29 +11,16 @@ import yaml
 from dagster_pipeline.errors import ConfigError, NotEvaluatedError
 from dagster_pipeline.gate.stages import stage_allowed, with_journal
 from dagster_pipeline.register.journal import journal_path, read_journal
+from tests.rollouts import TRIGGER, config_with
 
 VARIABLE = "PLUMBLINE_TEST_WEBHOOK"
-TRIGGER = {
-    "metric": "hire_rate_7d", "variant": "treatment", "days": ["2026-10-08", "2026-10-09"], "falls": [0.012, 0.015],
-    "max_fall": 0.01, "reason": "hire_rate_7d of treatment fell",
-}  # fmt: skip
-CONFIG = {
-    "version": 1,
-    "warehouse": {"engine": "duckdb", "path": ".plumbline/warehouse.duckdb"},
-    "sources": {
-        "requests": {"from": "r.parquet", "columns": {"request_id": "request_id", "created_at": "created_at"}}
-    },
-    "experiments": [{"id": "x", "control": "control", "split": {"control": 0.5, "treatment": 0.5}}],
-    "brief": {
-        "experiment": "x",
-        "guardrails": [{"metric": "hire_rate_7d", "max_decrease": 0.01}],
-        "rollout": {
-            "stages": [{"percent": 1, "dwell": "1d"}],
-            "rollback": [{"metric": "hire_rate_7d", "max_fall": 0.01}],
-            "webhook_variable": VARIABLE,
-        },
-    },
-}
+CONFIG = config_with(
+    rollout={
+        "stages": [{"percent": 1, "dwell": "1d"}],
+        "rollback": [{"metric": "hire_rate_7d", "max_fall": 0.01}],
+        "webhook_variable": VARIABLE,
+    }
+)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from dagster_pipeline.config.parity import SIDES, Parity, ParitySide, SideName, 
 from dagster_pipeline.config.problems import KeyPath, Problem, Refusal, choices, config_error, kind_of, shown
 from dagster_pipeline.config.scalars import instant
 from dagster_pipeline.config.translation import allowed_keys, problems_of
+from dagster_pipeline.config.triage import Alerts, Triage
 from dagster_pipeline.config.types import (
     WHOLE_TABLE,
     Experiment,
@@ -39,6 +40,8 @@ _KEYS = (
     "thresholds",
     "parity",
     "metrics",
+    "triage",
+    "alerts",
 )
 _LARGEST = 1_000_000  # bytes
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -132,6 +135,8 @@ class _Loading:
             "thresholds": _with_parity(self._thresholds(raw), parity),
             "parity": parity,
             "own_metrics": own,
+            "triage": self._valid(Triage, raw.get("triage", {}), ("triage",)),
+            "alerts": self._valid(Alerts, raw.get("alerts", {}), ("alerts",)),
             "directory": self.folder,
             "file": self.file,
             "written": self._written(raw),

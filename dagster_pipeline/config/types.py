@@ -37,6 +37,7 @@ from dagster_pipeline.config.scalars import (
     Text,
     TimeZone,
 )
+from dagster_pipeline.config.triage import Alerts, Triage
 
 EngineName = Literal["duckdb", "snowflake", "spark", "postgres"]
 UnitName = Literal["request", "customer", "session"]
@@ -288,6 +289,8 @@ class PlumblineConfig(Frozen):
     thresholds: Thresholds = Thresholds()
     parity: tuple[Parity, ...] = ()
     own_metrics: tuple[OwnMetric, ...] = ()
+    triage: Triage = Triage()
+    alerts: Alerts = Alerts()
     directory: Path
     file: Path
     written: dict[str, str] = Field(default_factory=dict)

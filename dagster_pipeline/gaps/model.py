@@ -42,6 +42,43 @@ class Impact:
 
 
 @dataclass(frozen=True)
+class GapWaiver:
+    """Somebody accepts the risk of a gap, until ``expires_at`` and up to what it was granted at.
+
+    ``share`` is the gap's unrepaired share when it was granted (None: it could not be counted), which may grow by the factor
+    1 + ``tolerance``. ``scope`` is the experiment whose decision it covers, None for all of them.
+    """
+
+    owner: str
+    approver: str
+    why: str
+    scope: str | None
+    granted_at: datetime
+    expires_at: datetime
+    share: float | None
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Life:
+    """What became of a gap since it was last opened, from its events. Times are in UTC, None where it did not happen.
+
+    ``resolved_by`` names the person who said so; None where a run found the gap gone. ``openings`` counts how often it was
+    opened. ``unmeasured_since`` is set while runs can't look at it. ``level`` is how far it is escalated: 0, 1 or 2.
+    """
+
+    opened_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    openings: int = 0
+    waiver: GapWaiver | None = None
+    is_false_positive: bool = False
+    unmeasured_since: datetime | None = None
+    level: int = 0
+
+
+@dataclass(frozen=True)
 class Gap:
     """One gap kind × table × column (× experiment where the kind is about one)."""
 
@@ -68,3 +105,4 @@ class Gap:
     owner: str | None = None
     first_seen: datetime | None = None
     last_seen: datetime | None = None
+    life: Life = field(default_factory=Life)

@@ -32,7 +32,17 @@ ROLLED_BACK = "rolled_back"
 DISSENT = "dissent"
 DECISION_NOTED = "decision_noted"
 DRY_RUN = "dry_run"
-KINDS = (BRIEF_SIGNED, STAGE_STARTED, ROLLED_BACK, DISSENT, DECISION_NOTED, DRY_RUN)
+GAP_ACTS = (
+    *("gap_assigned", "gap_acknowledged", "gap_accepted", "gap_resolved"),
+    *("gap_false_positive", "gap_reopened"),
+)
+ACTION_CLOSED = "action_closed"
+REALISED = "realised"
+KINDS = (
+    *(BRIEF_SIGNED, STAGE_STARTED, ROLLED_BACK, DISSENT, DECISION_NOTED, DRY_RUN),
+    *GAP_ACTS,
+    *(ACTION_CLOSED, REALISED),
+)
 """What may be appended. A kind that a later version writes is read all the same."""
 
 _START = "0" * 64  # what the first entry names as the one before it

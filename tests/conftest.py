@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
+ASIDE = ("matrix", "postgres")
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sets the tests marked ``matrix`` aside unless the marker expression names them."""
-    if "matrix" in (config.option.markexpr or ""):
-        return
-    aside = [item for item in items if item.get_closest_marker("matrix")]
+    """Sets the tests marked ``matrix`` or ``postgres`` aside unless the marker expression names them."""
+    unasked = [marker for marker in ASIDE if marker not in (config.option.markexpr or "")]
+    aside = [item for item in items if any(map(item.get_closest_marker, unasked))]
     if aside:
         config.hook.pytest_deselected(items=aside)
-        items[:] = [item for item in items if not item.get_closest_marker("matrix")]
+        items[:] = [item for item in items if item not in aside]
 
 
 class Receiver:

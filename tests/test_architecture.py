@@ -36,7 +36,7 @@ ROOMS = (
         "statistics",
         "criteria",
     ),
-    *("gaps", "register", "gate", "report", "defs", "commands", "cli"),
+    *("gaps", "register", "gate", "report", "exports", "alerts", "defs", "commands", "cli"),
 )
 # Rooms that see less than the order would allow.
 NARROW = {
@@ -45,7 +45,7 @@ NARROW = {
     "criteria": {"errors", "paths", "config", "statistics"},
     "definitions": {"defs"},
 }
-PURE = ("statistics", "criteria", "gate", "register", "report")
+PURE = ("statistics", "criteria", "gate", "register", "report", "exports", "alerts")
 HEAVY = {"dagster", "dagster_dbt", "dagster_webserver", "dbt", "great_expectations"}
 MODULES = ("errors", "paths", "progress", "cli", "definitions")  # the others are folders
 

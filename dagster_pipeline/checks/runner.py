@@ -58,8 +58,9 @@ def _write_data_docs(validator: Validator, folder: Path) -> None:
 
 
 def _run_suite(validator: Validator, suite: Suite, available: Collection[str]) -> Iterable[CheckResult]:
-    if suite.name not in available:
-        return [_not_evaluated(suite.file, check, f"{suite.name} was not built") for check in suite.checks]
+    relation = suite.file.relation
+    if relation not in available:
+        return [_not_evaluated(suite.file, check, f"{relation} was not built") for check in suite.checks]
     runnable = [check for check in suite.checks if check.obstacle is None]
     found = validator.validate(suite, runnable) if runnable else {}
     rows = readings.row_count(found.values())
@@ -72,7 +73,7 @@ def _result(file: SuiteFile, check: Check, reading: Reading | None, rows: int | 
     if reading.error is not None:
         return _not_evaluated(file, check, reading.error, rows)
     if reading.is_vacuous or (rows == 0 and not reading.counts_table):
-        reason = f"{file.name} has no row" if rows == 0 else f"{check.entry.column} has no value"
+        reason = f"{file.relation} has no row" if rows == 0 else f"{check.entry.column} has no value"
         return _not_evaluated(file, check, reason, rows)
     return _evaluated(file, check, reading, rows)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ from dagster_pipeline.paths import bundled
 
 _SUITE_KEYS = frozenset({"name", "meta", "expectations"})
 _SUITE_META = frozenset({"schema", "table"})
+_SUITE_META_OPTIONAL = frozenset({"relation"})
 _ENTRY_KEYS = frozenset({"type", "kwargs", "meta"})
 _ENTRY_META = frozenset({"gap_kind", "affects", "mitigation"})
 _ENTRY_META_OPTIONAL = frozenset({"gap_column", "needs", "required"})
+TEAM_NAME = re.compile(r"[A-Za-z0-9_-]+")
+TEAM = "team_"
+"""What the names of a team's own suites start with, so that they are never taken for Plumbline's."""
+TEAM_KIND = "not_evaluated"
+"""What a failing rule of a team's own is registered as: nobody has bounded what it does to a metric."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,22 @@ class Entry:
 
 @dataclass(frozen=True)
 class SuiteFile:
-    """``<name>.json``: the expectations of relation ``schema``.``name``, called ``table`` by the user."""
+    """``<name>.json``: the expectations of ``schema``.``relation``, called ``table`` by the user.
+
+    Plumbline's own are named as their relation; a team's may be several for one relation, and start with ``team_``.
+    """
 
     path: Path
     name: str
     schema: str
+    relation: str
     table: str
     entries: tuple[Entry, ...]
+
+    @property
+    def is_team(self) -> bool:
+        """Whether it is the team's rather than Plumbline's."""
+        return self.name.startswith(TEAM)
 
     def place(self, entry: Entry) -> str:
         """Where an entry stands, for messages."""
@@ -61,27 +77,62 @@ def suite_files(folder: Path | None = None, metrics: Collection[str] | None = No
     Raises PlumblineError, naming file and entry, for a file that is not a suite.
     """
     place = folder or bundled("expectations")
-    paths = sorted(place.glob("*.json"))
+    return tuple(_read(path, metrics or tuple(metric_definitions())) for path in _paths(place))
+
+
+def team_suite_files(folder: Path, metrics: Collection[str]) -> tuple[SuiteFile, ...]:
+    """A team's own suites, sorted by name, in the same format; ``meta`` of a suite may name its ``relation``.
+
+    Its rules are required unless they say otherwise (a rule that can't be looked at is an error), and register their
+    failures as ``not_evaluated``. Raises PlumblineError, naming file and entry, for a file that is not a suite.
+    """
+    return tuple(_as_team(_read(path, metrics, required=True)) for path in _paths(folder))
+
+
+def _paths(folder: Path) -> list[Path]:
+    paths = sorted(folder.glob("*.json"))
     if not paths:
-        raise PlumblineError(f"{place} holds no suite; expected <relation>.json files")
-    return tuple(_read(path, metrics or tuple(metric_definitions())) for path in paths)
+        raise PlumblineError(f"{folder} holds no suite; expected <relation>.json files")
+    return paths
 
 
-def _read(path: Path, metrics: Collection[str]) -> SuiteFile:
+def _as_team(file: SuiteFile) -> SuiteFile:
+    if not TEAM_NAME.fullmatch(file.name):
+        raise PlumblineError(
+            f"{file.path}: the name of a suite is letters, digits, _ and -, such as int_quotes"
+        )
+    for entry in file.entries:
+        if entry.gap_kind != TEAM_KIND:
+            raise PlumblineError(
+                f"{file.place(entry)}: meta.gap_kind is {entry.gap_kind!r}; gaps of that kind are measured by Plumbline, "
+                f"a rule of your own is registered as {TEAM_KIND!r}"
+            )
+    for key, value in {"schema": file.schema, "relation": file.relation, "table": file.table}.items():
+        if not isinstance(value, str) or not value:
+            raise PlumblineError(f"{file.path}: meta.{key} must be a text, not {value!r}")
+    return replace(file, name=f"{TEAM}{file.name}")
+
+
+def _read(path: Path, metrics: Collection[str], *, required: bool = False) -> SuiteFile:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PlumblineError(f"{path}: not a suite in JSON ({error})") from error
     _expect_keys(f"{path}", content, _SUITE_KEYS)
-    _expect_keys(f"{path}: meta", content["meta"], _SUITE_META)
+    _expect_keys(f"{path}: meta", content["meta"], _SUITE_META, _SUITE_META_OPTIONAL)
     if content["name"] != path.stem:
         raise PlumblineError(f"{path}: name is {content['name']!r}; it must be the file's, {path.stem!r}")
     if not isinstance(content["expectations"], list) or not content["expectations"]:
         raise PlumblineError(f"{path}: expectations must be a list with at least one entry")
     entries = tuple(
-        _entry(path, position, raw, metrics) for position, raw in enumerate(content["expectations"])
+        replace(found, required=raw["meta"].get("required", required))
+        for position, raw in enumerate(content["expectations"])
+        for found in [_entry(path, position, raw, metrics)]
     )
-    file = SuiteFile(path, content["name"], content["meta"]["schema"], content["meta"]["table"], entries)
+    relation = content["meta"].get("relation", content["name"])
+    file = SuiteFile(
+        path, content["name"], content["meta"]["schema"], relation, content["meta"]["table"], entries
+    )
     _refuse_twins(file)
     return file
 

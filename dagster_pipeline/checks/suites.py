@@ -27,7 +27,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from dagster_pipeline.checks.suite_files import Entry, SuiteFile, suite_files
+from dagster_pipeline.checks.suite_files import Entry, SuiteFile, suite_files, team_suite_files
 from dagster_pipeline.config.catalogue import source_specs
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.engines.inspection import SourceInspection, SourceStatus
@@ -59,7 +59,7 @@ class Suite:
 
     @property
     def name(self) -> str:
-        """The relation's name, which is the suite's."""
+        """The suite's name: its relation's, or ``team_`` and the file's."""
         return self.file.name
 
 
@@ -68,15 +68,16 @@ def load_suites(
     inspections: Mapping[str, SourceInspection] | None = None,
     folder: Path | None = None,
 ) -> tuple[Suite, ...]:
-    """The suites of ``folder`` (default: Plumbline's own) resolved for ``config``, sorted by name.
+    """The suites of ``folder`` (default: Plumbline's own, then those of the configuration's ``suites``) for ``config``.
 
     With ``inspections``, what rests on a source or column that could not be found is marked as not evaluable.
     A suite nothing of which applies is left out. Raises PlumblineError, naming file and entry, for a suite
     that can't be used.
     """
-    suites = (
-        _resolve(file, config, inspections or {}) for file in suite_files(folder, tuple(config.metrics))
-    )
+    files = suite_files(folder, tuple(config.metrics))
+    if folder is None and config.suites is not None:
+        files += team_suite_files(config.suites, tuple(config.metrics))
+    suites = (_resolve(file, config, inspections or {}) for file in files)
     return tuple(suite for suite in suites if suite.checks)
 
 
@@ -104,7 +105,7 @@ class _Scope:
 
 
 def _resolve(file: SuiteFile, config: PlumblineConfig, inspections: Mapping[str, SourceInspection]) -> Suite:
-    if file.table in source_specs() and file.table not in config.sources:
+    if file.table in source_specs() and file.table not in config.sources and not file.is_team:
         return Suite(file, ())
     checks = (_check(_Scope(file, entry, config, inspections)) for entry in file.entries)
     return Suite(file, tuple(check for check in checks if check is not None))

@@ -84,7 +84,9 @@ class Validator:
             write_site(self._context, self._validated, folder)
 
     def _batch(self, suite: Suite) -> Any:
-        asset = self._source.add_table_asset(suite.name, table_name=suite.name, schema_name=suite.file.schema)
+        asset = self._source.add_table_asset(
+            suite.name, table_name=suite.file.relation, schema_name=suite.file.schema
+        )
         return asset.add_batch_definition_whole_table("whole").get_batch()
 
     def _bundled(self, suite: Suite, checks: Sequence[Check], batch: Any) -> dict[int, Any]:

@@ -20,8 +20,8 @@ from dagster_pipeline.register.journal import BRIEF_SIGNED, append_entry, journa
 from dagster_pipeline.report.brief_page import LastRun, brief_page
 from dagster_pipeline.report.brief_text import brief_html, brief_markdown, meeting_html, meeting_markdown
 from dagster_pipeline.report.escape import visible
-from dagster_pipeline.report.files import write_atomically
 from dagster_pipeline.report.meeting_page import meeting_page, pre_reads
+from dagster_pipeline.report.writing import write_atomically
 
 DECISION = "decision.json"
 

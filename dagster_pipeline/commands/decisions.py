@@ -1,9 +1,10 @@
-"""``plumbline decisions``: the decision log of the warehouse."""
+"""``plumbline decisions``: the decision log of the warehouse, and the actions its decisions list."""
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,27 @@ def published_log(config: PlumblineConfig) -> tuple[tuple[LogEntry, ...], tuple[
             f"The decision log in {path} can't be read ({str(error).splitlines()[0]}); restore the warehouse "
             f"file from a copy."
         ) from error
+
+
+def close(config_path: Path, action: str, by: str, experiment: str | None, note: str | None) -> None:
+    """Put on record that an action of a decision is done.
+
+    Raises PlumblineError where no decision lists it, which names those there are, or where it is closed already, and
+    NotEvaluatedError where the log or the journal can't be read.
+    """
+    from dagster_pipeline.register.journal import journal_path, read_journal  # noqa: PLC0415
+    from dagster_pipeline.register.process import close_action, find_action, process_figures  # noqa: PLC0415
+
+    config = load_config(config_path)
+    now = datetime.now(UTC)
+    path = journal_path(config.file)
+    known = process_figures((), published_log(config)[0], read_journal(path), now).actions
+    found = find_action(known, action, experiment)
+    entry = close_action(path, found, by, note, now)
+    print(
+        f"Recorded as entry {entry.number} of {visible(path.name)}: {visible(found.what, _LONGEST)} is done. The next "
+        f"run counts it."
+    )
 
 
 def _document(entry: LogEntry) -> dict[str, Any]:

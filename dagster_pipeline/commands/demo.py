@@ -32,6 +32,6 @@ def _world(folder: Path, requests: int, *, clean: bool) -> Path:
         return config
     marker.unlink(missing_ok=True)  # half a new world must not pass for the old one
     world = generate(spec, folder, faults)
-    config = write_config(folder, world)
+    config = write_config(folder, world, in_full=True)
     marker.write_text(wanted, encoding="utf-8")
     return config

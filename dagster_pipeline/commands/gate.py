@@ -37,8 +37,8 @@ def gate(
     verdict each brief accepts, and one that can't be used blocks.
     """
     try:
-        age = None if max_age is None else _duration(max_age)
-        configured = _configured(config)
+        age = None if max_age is None else age_limit(max_age)
+        configured = configured_experiments(config)
     except PlumblineError as error:
         result = refusal(error.exit_code, str(error), experiment)
     else:
@@ -58,7 +58,8 @@ def _show(result: GateResult, *, as_json: bool) -> None:
             click.echo(line, err=result.exit_code >= WRONG_USAGE)
 
 
-def _duration(text: str) -> timedelta:
+def age_limit(text: str) -> timedelta:
+    """``--max-age`` as a duration. Raises PlumblineError for what is none."""
     from dagster_pipeline.config.problems import Refusal  # noqa: PLC0415
     from dagster_pipeline.config.scalars import duration  # noqa: PLC0415  a tenth of a second of imports
 
@@ -68,7 +69,7 @@ def _duration(text: str) -> timedelta:
         raise PlumblineError(f"--max-age {refused.requirement}, not {text!r}.") from refused
 
 
-def _configured(config: Path) -> Mapping[str, Configured] | None:
+def configured_experiments(config: Path) -> Mapping[str, Configured] | None:
     """What the configuration and its journal say of every experiment; None without a configuration."""
     if not os.path.lexists(config):
         return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagster_pipeline.checks.suite_files import team_suite_files
 from dagster_pipeline.commands.progress_view import shown
 from dagster_pipeline.config.loader import load_config
 from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
@@ -32,12 +33,16 @@ class DryRunRequest:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run left: its report, where its files are, the models of ours that broke, and of a readiness run its dry runs."""
+    """What a run left: its report, where its files are, the models of ours that broke, and of a readiness run its dry runs.
+
+    ``untold`` is a sentence on each alert channel that could not be told.
+    """
 
     report: RunReport
     output: Path
     broken: tuple[str, ...]
     dry_runs: tuple[DryRun, ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 def run(
@@ -47,13 +52,19 @@ def run(
     debug: bool = False,
     quiet: bool = False,
     readiness: DryRunRequest | None = None,
+    as_of: str | None = None,
 ) -> RunOutcome:
     """Run the whole line once and write the files of a run to ``output``; with ``readiness`` as a dry run.
 
-    Raises ConfigError for a configuration that can't be used, and NotEvaluatedError where the run itself broke
-    before it could write its files.
+    ``as_of`` is the clock of this run alone. Where it lies before what the register stands at, the run is a look back: its
+    files go to ``days/<day>`` below ``output``, and nothing of today changes.
+
+    Raises ConfigError for a configuration that can't be used, PlumblineError for a suite of the team's own that can't, and
+    NotEvaluatedError where the run itself broke before it could write its files.
     """
     config = load_config(config_path)
+    if config.suites is not None:
+        team_suite_files(config.suites, tuple(config.metrics))
     if readiness is not None:
         _expect_a_launch(config, readiness)
     if not debug:
@@ -62,7 +73,7 @@ def run(
     _prepare_environment(config_path, output, config.warehouse.path)
     with _told(readiness), shown(quiet=quiet):
         tell(Step.LOAD)
-        return _execute(config_path, output, debug=debug)
+        return _execute(config_path, output, debug=debug, as_of=as_of or "")
 
 
 @contextmanager
@@ -105,13 +116,13 @@ def _prepare_environment(config_path: Path, output: Path, warehouse: Path | None
     os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
 
-def _execute(config_path: Path, output: Path, *, debug: bool) -> RunOutcome:
+def _execute(config_path: Path, output: Path, *, debug: bool, as_of: str) -> RunOutcome:
     from dagster_pipeline.commands.headless import execute_line  # noqa: PLC0415  seconds of imports
 
-    result = execute_line(config_path.absolute(), output.resolve(), debug=debug)
+    result = execute_line(config_path.absolute(), output.resolve(), debug=debug, as_of=as_of)
     if result.report is None:
         raise NotEvaluatedError(_broke(result.failure))
-    return RunOutcome(result.report, output, result.broken, result.dry_runs)
+    return RunOutcome(result.report, result.folder or output, result.broken, result.dry_runs, result.untold)
 
 
 def _broke(failure: str) -> str:
@@ -123,12 +134,15 @@ def print_outcome(outcome: RunOutcome) -> None:
     """The register as a table, the verdict with its reasons, where the report is."""
     from rich.console import Console  # noqa: PLC0415
 
+    from dagster_pipeline.report.escape import visible  # noqa: PLC0415
     from dagster_pipeline.report.terminal import render_register  # noqa: PLC0415
 
     console = Console()
     console.print(render_register(outcome.report, outcome.output))
     if outcome.broken:
         print(f"Models that could not be built: {', '.join(outcome.broken)}", file=sys.stderr)
+    for fault in outcome.untold:
+        print(f"Alerts: {visible(fault, 600)}", file=sys.stderr)
     for dry_run in outcome.dry_runs:
         console.print(_dry_run_line(dry_run), markup=False, highlight=False)
 

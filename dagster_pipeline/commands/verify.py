@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_pipeline.commands.decisions import published_log
@@ -15,12 +13,13 @@ from dagster_pipeline.errors import NotEvaluatedError
 from dagster_pipeline.register.journal import Entry, journal_path, read_journal
 from dagster_pipeline.report.decision_log import stated_end
 from dagster_pipeline.report.escape import visible
+from dagster_pipeline.report.run_record import changed_files, finished_run
 from dagster_pipeline.report.words import plural
 
 if TYPE_CHECKING:
     from dagster_pipeline.register.decision_log import LogEntry, RecordedRun
 
-_RECORD, _EXPORT = ".run.json", "decision-log.md"
+_EXPORT = "decision-log.md"
 _LONGEST = 1_000
 
 
@@ -88,12 +87,12 @@ def check_journal(
 def check_output(output: Path, entries: Sequence[LogEntry], runs: Sequence[RecordedRun]) -> Checked:
     """The files of the output folder against the record of the last run, and that run against the log."""
     try:
-        record = _record(output)
+        record = finished_run(output)
     except NotEvaluatedError as error:
         return Checked(f"Output folder: {output}", (str(error),))
     digests: Mapping[str, Any] = record["files"]
     faults = (
-        *_changed_files(output, digests),
+        *changed_files(output, digests),
         *_other_run(output, record["run_id"], runs),
         *_other_log(output, digests, entries),
     )
@@ -111,40 +110,6 @@ def _journal(path: Path) -> tuple[tuple[Entry, ...] | None, str | None]:
         return read_journal(path), None
     except NotEvaluatedError as error:
         return None, str(error)
-
-
-def _record(output: Path) -> Mapping[str, Any]:
-    """What the last run recorded of its files. Raises NotEvaluatedError where no run has finished there."""
-    path = output / _RECORD
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotEvaluatedError(f"{path} does not exist: no run has left its files there.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise NotEvaluatedError(f"{path} can't be read ({error}).") from error
-    if not isinstance(found, dict) or not isinstance(found.get("run_id"), str):
-        raise NotEvaluatedError(f"{path} is no record of a run.")
-    if found.get("state") != "finished":
-        raise NotEvaluatedError(f"{path}: run {found['run_id']} is still going or was interrupted.")
-    if not isinstance(found.get("files"), dict) or not found["files"]:
-        raise NotEvaluatedError(f"{path} lists no files.")
-    return found
-
-
-def _changed_files(output: Path, digests: Mapping[str, Any]) -> Iterator[str]:
-    for name, digest in digests.items():
-        path = output / name
-        place = PurePosixPath(name)
-        if place.is_absolute() or ".." in place.parts:
-            yield f"{output / _RECORD} names {name!r}, which is not in the folder."
-            continue
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            yield f"{path} is missing ({error.strerror or error})."
-            continue
-        if hashlib.sha256(content).hexdigest() != digest:
-            yield f"{path} is not the file the run wrote."
 
 
 def _other_run(output: Path, run_id: str, runs: Sequence[RecordedRun]) -> Iterator[str]:

@@ -42,6 +42,7 @@ _KEYS = (
     "metrics",
     "triage",
     "alerts",
+    "suites",
 )
 _LARGEST = 1_000_000  # bytes
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -137,6 +138,7 @@ class _Loading:
             "own_metrics": own,
             "triage": self._valid(Triage, raw.get("triage", {}), ("triage",)),
             "alerts": self._valid(Alerts, raw.get("alerts", {}), ("alerts",)),
+            "suites": self._suites(raw.get("suites")),
             "directory": self.folder,
             "file": self.file,
             "written": self._written(raw),
@@ -174,6 +176,15 @@ class _Loading:
                 )
             given = given | {"path": absolute_path(path, self.folder)}
         return self._valid(Warehouse, given, at)
+
+    def _suites(self, given: Any) -> Path | None:
+        if given is None:
+            return None
+        folder = absolute_path(given, self.folder) if isinstance(given, str) and given.strip() else None
+        if folder is None or not folder.is_dir():
+            found = self._shown(("suites",), given)
+            self.refuse(("suites",), f"must be a folder that is there, with suites in it, not {found}")
+        return folder
 
     def _sources(self, raw: dict[str, Any], engine: str) -> dict[str, Source]:
         given = raw.get("sources", {})

@@ -34,8 +34,9 @@ class Agreed(Frozen):
 class Escalation(Frozen):
     """When a gap nobody deals with is raised, and to whom.
 
-    An open blocker is raised to level 1 after ``after`` and to level 2 after twice as long; a gap that can turn the decision
-    (δ* ≤ 1) and has no owner is raised to level 1 at once. ``level_1`` and ``level_2`` name who is told.
+    A blocker that is open for longer than ``after`` is raised to level 1, and to level 2 after twice as long; a gap that can turn
+    the decision (δ* ≤ 1) and has no owner is raised to level 1 by the run after the one that opened it, and to level 2 after
+    ``after``. ``level_1`` and ``level_2`` name who is told.
     """
 
     after: Duration = 48 * _HOURS

@@ -274,6 +274,7 @@ class Thresholds(Frozen):
 
 class PlumblineConfig(Frozen):
     """All of plumbline.yml. ``directory`` is the folder of ``file``; ``as_of`` is in UTC.
+    ``suites`` is the folder (absolute) of the team's own suites, run beside Plumbline's; None without one.
 
     ``written`` holds each source's ``from`` or ``query`` as it stands in the file, before the environment
     and the folder were filled in: what two machines have in common. Those of ``parity`` and ``metrics`` are in it too, under
@@ -291,6 +292,7 @@ class PlumblineConfig(Frozen):
     own_metrics: tuple[OwnMetric, ...] = ()
     triage: Triage = Triage()
     alerts: Alerts = Alerts()
+    suites: Path | None = None
     directory: Path
     file: Path
     written: dict[str, str] = Field(default_factory=dict)

@@ -4,21 +4,23 @@ from dataclasses import dataclass, replace
 
 import dagster as dg
 
+from dagster_pipeline.checks.result import CheckStatus
 from dagster_pipeline.defs.groups import GROUPS
 from dagster_pipeline.defs.register import Registered
 from dagster_pipeline.defs.resources import PlumblineRun
-from dagster_pipeline.defs.run_history import RunHistory, RunResults, append_history, journal_of
+from dagster_pipeline.defs.run_history import RunHistory, RunResults, append_history
 from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gate.decide import decide
 from dagster_pipeline.gate.decision import Decision, DecisionInputs
 from dagster_pipeline.gate.dossier import Acts, Decided, Ground, Preparation, dossiers, preparations
 from dagster_pipeline.gate.inputs import decision_inputs
-from dagster_pipeline.gate.readiness import REHEARSAL
+from dagster_pipeline.gate.settled import settled
 from dagster_pipeline.progress import Step, tell
 from dagster_pipeline.register import store
 from dagster_pipeline.register.brief_history import read_brief_history
 from dagster_pipeline.register.dry_runs import record_dry_runs
+from dagster_pipeline.register.look_backs import LookBack, append_look_back
 from dagster_pipeline.report.escape import markdown_text
 from dagster_pipeline.transform.results import WarehouseBuild
 
@@ -36,7 +38,7 @@ def launch_preparation(
     context: dg.AssetExecutionContext, gap_register: Registered, plumbline: PlumblineRun
 ) -> Prepared:
     """Who signed which brief, which briefs runs were held to before, and whether the contract was rehearsed in time."""
-    acts = _acts(plumbline)
+    acts = _acts(gap_register, plumbline)
     found = preparations(plumbline.config, acts, gap_register.checks, plumbline.started_at)
     context.add_output_metadata(
         {
@@ -47,11 +49,10 @@ def launch_preparation(
     return Prepared(acts, found)
 
 
-def _acts(run: PlumblineRun) -> Acts:
-    journal, fault = journal_of(run)
+def _acts(registered: Registered, run: PlumblineRun) -> Acts:
     with run.session.connection() as connection:
         store.prepare(connection)
-        return Acts(journal, read_brief_history(connection), fault)
+        return Acts(registered.journal, read_brief_history(connection), registered.journal_fault)
 
 
 def _unready(found: Preparation) -> str:
@@ -69,7 +70,8 @@ def launch_gate(
 ) -> list[Decision]:
     """GO, PARTIAL or HOLD for each experiment, with reasons."""
     tell(Step.DECIDE)
-    decisions = [decide(one) for one in _inputs(gap_assessment, gap_register, launch_preparation, plumbline)]
+    asked = _inputs(gap_assessment, gap_register, launch_preparation, plumbline)
+    decisions = [decide(settled(one)) for one in asked]
     context.add_output_metadata(
         {
             "verdicts": ", ".join(f"{d.experiment or 'no experiment'}: {d.verdict.value}" for d in decisions),
@@ -88,7 +90,7 @@ def _inputs(
         run.config.as_of,
         run.started_at,
         prepared.by_experiment,
-        REHEARSAL if run.is_readiness else None,
+        run.decides_nothing,
     )
 
 
@@ -112,12 +114,29 @@ def decision_dossiers(
         launch_preparation.by_experiment,
     )
     inputs = _inputs(gap_assessment, gap_register, launch_preparation, plumbline)
-    found = dossiers(ground, zip(inputs, launch_gate, strict=True))
+    found = dossiers(ground, zip(map(settled, inputs), launch_gate, strict=True))
     turns = [markdown_text(change.sentence, 600) for dossier in found for change in dossier.changes]
     context.add_output_metadata(
         {"changes": dg.MetadataValue.md("\n".join(f"- {turn}" for turn in turns) or "none")}
     )
-    return Decided(tuple(launch_gate), found)
+    return Decided(tuple(launch_gate), found, inputs)
+
+
+def _keep_look_back(registered: Registered, decided: Decided, run: PlumblineRun) -> RunHistory:
+    """The warehouse stays today's: the build of an earlier day goes, what it measured is kept beside the history."""
+    found = LookBack(
+        run_id=run.run_id,
+        as_of=run.config.as_of,
+        at=run.started_at,
+        gaps=registered.merged.gaps,
+        checks_failed=sum(one.check.status is not CheckStatus.PASSED for one in registered.checks),
+    )
+    run.session.start_over()
+    with run.session.connection() as connection:
+        store.prepare(connection)
+        append_look_back(connection, found)
+    run.session.publish()
+    return RunHistory((), decided=decided)
 
 
 def _reasons(decision: Decision) -> str:
@@ -137,6 +156,8 @@ def published_warehouse(
     plumbline: PlumblineRun,
 ) -> RunHistory:
     """The build with the run's history becomes the warehouse everybody reads, whole or not at all."""
+    if plumbline.is_look_back:
+        return _keep_look_back(gap_register, decision_dossiers, plumbline)
     results = RunResults(
         warehouse_build,
         measurements,

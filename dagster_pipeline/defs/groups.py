@@ -12,6 +12,7 @@ _ROOMS = (
     "register",
     "gate",
     "report",
+    "alerts",
 )
 _DBT_LAYERS = {"gaps": "measured_gaps"}  # the other layers are rooms by their own name
 

@@ -9,6 +9,7 @@ from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.engines.inspection import SourceInspection
 from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
 from dagster_pipeline.report.escape import markdown_text
+from dagster_pipeline.report.runbooks import runbook_name
 from dagster_pipeline.report.summary import register_markdown
 from dagster_pipeline.report.words import kind_title, place
 from dagster_pipeline.transform.lineage import RAW_SOURCE, Parents
@@ -46,6 +47,7 @@ def gap_facts(gap: Gap, label: str = "gap") -> dict[str, Any]:
         "what": gap.description,
         "share_affected": gap.share_affected,
         "share_left": gap.share_residual,
+        "runbook": runbook_name(gap.kind) or None,
     }
     deciding = _deciding(gap)
     if deciding is not None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
@@ -11,13 +11,16 @@ from dagster_pipeline.defs.groups import GROUPS
 from dagster_pipeline.defs.metadata import unresolved
 from dagster_pipeline.defs.resources import PlumblineRun
 from dagster_pipeline.engines.inspection import SourceStatus
+from dagster_pipeline.errors import NotEvaluatedError
 from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.kinds import gap_kinds
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.progress import Step, tell
 from dagster_pipeline.register import store
+from dagster_pipeline.register.acts import gap_acts
 from dagster_pipeline.register.documents import RegisteredCheck, link_checks
 from dagster_pipeline.register.history import Evaluation, Merged, merge
+from dagster_pipeline.register.journal import Entry, read_journal
 from dagster_pipeline.report.decision_view import open_gaps_by_severity
 from dagster_pipeline.report.summary import register_markdown
 from dagster_pipeline.transform.results import WarehouseBuild
@@ -25,10 +28,12 @@ from dagster_pipeline.transform.results import WarehouseBuild
 
 @dataclass(frozen=True)
 class Registered:
-    """The register after a run."""
+    """The register after a run, and the journal of what people did; ``journal_fault`` says why that could not be read."""
 
     merged: Merged
     checks: tuple[RegisteredCheck, ...]
+    journal: tuple[Entry, ...] = ()
+    journal_fault: str | None = None
 
 
 @dg.asset(group_name=GROUPS["register"], kinds={"python"})
@@ -45,8 +50,21 @@ def gap_register(
     with plumbline.session.connection() as connection:
         store.prepare(connection)
         prior = store.latest_gaps(connection)
+        folded = store.folded_acts(connection)
+    journal, fault = _journal_of(plumbline)
+    acts = [act for act in gap_acts(journal) if act.digest not in folded]
     evaluation = _evaluation(warehouse_build, measurements, gap_assessment)
-    merged = merge(prior, gap_assessment.gaps, evaluation, run_id=plumbline.run_id, at=plumbline.started_at)
+    merged = merge(
+        () if plumbline.is_look_back else prior,
+        gap_assessment.gaps,
+        evaluation,
+        run_id=plumbline.run_id,
+        at=plumbline.started_at,
+        acts=() if plumbline.is_look_back else acts,
+        escalation=plumbline.config.triage.escalation,
+    )
+    if plumbline.is_look_back:  # an earlier day is seen as it was: nothing happened to a gap today
+        merged = replace(merged, events=())
     by_event = Counter(event.event.value for event in merged.events)
     context.add_output_metadata(
         {
@@ -54,8 +72,17 @@ def gap_register(
             "open": open_gaps_by_severity(unresolved(merged.gaps)),
             "changed_in_this_run": _changes(by_event),
         }
+        | ({"looks_back_at": plumbline.day} if plumbline.is_look_back else {})
     )
-    return Registered(merged, link_checks(check_results, merged.gaps))
+    return Registered(merged, link_checks(check_results, merged.gaps), journal, fault)
+
+
+def _journal_of(run: PlumblineRun) -> tuple[tuple[Entry, ...], str | None]:
+    """The people's journal; where it can't be read none of it, and why: nothing in it counts then."""
+    try:
+        return read_journal(run.journal_path), None
+    except NotEvaluatedError as error:
+        return (), str(error)
 
 
 def _changes(by_event: Mapping[str, int]) -> str:

@@ -2,16 +2,20 @@
 
 import dagster as dg
 
+from dagster_pipeline.alerts.dispatch import alert_faults
 from dagster_pipeline.defs.groups import GROUPS
 from dagster_pipeline.defs.register import Registered
 from dagster_pipeline.defs.resources import PlumblineRun
 from dagster_pipeline.defs.run_history import RunHistory
+from dagster_pipeline.defs.run_marks import mark_run
 from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.progress import Step, tell
+from dagster_pipeline.register.trends import RegisterPast, read_past
 from dagster_pipeline.report.assemble import RunFacts, assemble
 from dagster_pipeline.report.files import write_outputs
 from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.stored_run import StoredRun
 from dagster_pipeline.report.summary import render_summary
 from dagster_pipeline.transform.results import WarehouseBuild
 
@@ -37,11 +41,18 @@ def report(
         assessment=gap_assessment,
         dossiers=published_warehouse.decided.dossiers,
         log=published_warehouse.log,
+        events=gap_register.merged.events,
+        alert_faults=alert_faults(plumbline.warehouse_path, plumbline.config.alerts),
+        track_record=published_warehouse.track_record,
+        past=_past(plumbline),
     )
     found = assemble(
         facts, gap_register.merged.gaps, gap_register.checks, published_warehouse.decided.decisions
     )
-    paths = write_outputs(found, plumbline.output_folder)
+    known = len(gap_register.journal) if gap_register.journal_fault is None else None
+    paths = write_outputs(
+        found, plumbline.output_folder, StoredRun(found, published_warehouse.decided.inputs, known)
+    )
     context.add_output_metadata(
         {
             "summary": dg.MetadataValue.md(render_summary(found)),
@@ -49,8 +60,15 @@ def report(
             "verdict": dg.MetadataValue.path(str(paths[-1])),
             "files": len(paths),
         }
+        | mark_run(context, found, plumbline)
     )
     return found
+
+
+def _past(run: PlumblineRun) -> RegisterPast:
+    """The register's history with this run in it, from the warehouse it has just published."""
+    with run.engine.read_published(run.warehouse_path) as session:
+        return read_past(session)
 
 
 @dg.asset(group_name=GROUPS["report"], deps=["report"], kinds={"python"})

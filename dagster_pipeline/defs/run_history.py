@@ -8,13 +8,14 @@ from dagster_pipeline.config.brief import Brief
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.defs.register import Registered
 from dagster_pipeline.defs.resources import PlumblineRun
-from dagster_pipeline.errors import NotEvaluatedError
+from dagster_pipeline.defs.track_record import append_track_record, track_record
 from dagster_pipeline.gaps.assess import RunAssessment
 from dagster_pipeline.gaps.measurements import Measurements
 from dagster_pipeline.gate.brief_version import BriefStatus, brief_document, brief_status
 from dagster_pipeline.gate.decision import Decision, to_json
 from dagster_pipeline.gate.dossier import Acts, Decided
 from dagster_pipeline.gate.dry_run import dry_run_faults
+from dagster_pipeline.register.alert_quality import CoverageSeen
 from dagster_pipeline.register.brief_history import BriefSeen, append_briefs
 from dagster_pipeline.register.coverage import coverage
 from dagster_pipeline.register.decision_log import LogEntry, append_decisions, read_log
@@ -25,8 +26,9 @@ from dagster_pipeline.register.decision_record import (
     file_digest,
 )
 from dagster_pipeline.register.dry_runs import DryRun, append_dry_runs
-from dagster_pipeline.register.journal import Entry, read_journal
 from dagster_pipeline.register.store import SqlSession
+from dagster_pipeline.register.track_record import TrackRecord
+from dagster_pipeline.register.trends import append_coverage
 from dagster_pipeline.report.assemble import source_facts
 from dagster_pipeline.transform.results import WarehouseBuild
 
@@ -45,11 +47,13 @@ class RunResults:
 
 @dataclass(frozen=True)
 class RunHistory:
-    """The whole decision log as of this run, oldest first, the dry runs this run was (none but with --readiness), and what it decided."""
+    """The whole decision log as of this run, oldest first, the dry runs this run was (none but with --readiness), what it
+    decided, and how right the register was so far."""
 
     log: tuple[LogEntry, ...]
     dry_runs: tuple[DryRun, ...] = ()
     decided: Decided = field(default_factory=Decided)
+    track_record: TrackRecord | None = None
 
 
 def append_history(session: SqlSession, run: PlumblineRun, results: RunResults) -> RunHistory:
@@ -66,15 +70,13 @@ def append_history(session: SqlSession, run: PlumblineRun, results: RunResults) 
     append_briefs(session, [_seen(run, results, name, status) for name, status in statuses.items()])
     dry_runs = _dry_runs(run, results, statuses) if run.is_readiness else ()
     append_dry_runs(session, dry_runs)
-    return RunHistory(read_log(session), dry_runs)
-
-
-def journal_of(run: PlumblineRun) -> tuple[tuple[Entry, ...], str | None]:
-    """The people's journal; where it can't be read none of it, and why: nothing in it counts then."""
-    try:
-        return read_journal(run.journal_path), None
-    except NotEvaluatedError as error:
-        return (), str(error)
+    watched = coverage(run.config, results.registered.checks)
+    append_coverage(session, CoverageSeen(run.run_id, run.started_at, watched))
+    merged, log = results.registered.merged, read_log(session)
+    versions = {name: status.version for name, status in statuses.items()}
+    append_track_record(session, run, results.assessment, results.measurements, merged, versions)
+    track = track_record(session, merged, acts, log, run.started_at)
+    return RunHistory(log, dry_runs, track_record=track)
 
 
 def _brief_statuses(config: PlumblineConfig, acts: Acts) -> dict[str, BriefStatus]:

@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 
 from dagster_pipeline.config.catalogue import source_specs
+from dagster_pipeline.defs.freshness import source_freshness
 from dagster_pipeline.defs.groups import GROUPS, group_of_layer
 from dagster_pipeline.defs.metadata import (
     COLUMN_LINEAGE,
@@ -87,6 +88,7 @@ source_tables = [
         group_name=GROUPS["sources"],
         description=f"The raw rows of {name}, as plumbline.yml maps them. Plumbline reads them and never writes.",
         kinds={"table"},
+        freshness_policy=source_freshness(name),
     )
     for name in source_specs()
 ]

@@ -38,6 +38,27 @@ brief:
   guardrails:
     - {{metric: support_tickets_per_100_requests, effect: relative, max_increase: 0.10}}
     - {{metric: spam_flags_per_1000_quotes, effect: relative, max_increase: 0.05}}
+"""
+_IN_FULL = """\
+  context: Pros answer requests from one inbox; the workflow sorts it and fills in the first quote.
+  options:
+    - {name: Expand everywhere, benefit: faster first quotes in every category, cost: infrastructure for all pros, risk: fewer hires go unseen, effort: 2 weeks}
+    - {name: Expand by cohort, benefit: what is proven where it is proven, cost: two workflows side by side, risk: a slower gain, effort: 3 weeks}
+    - {name: Hold, benefit: no launch on open questions, cost: the gain of every week waited, risk: the team moves on, effort: none}
+  value:                           # made-up amounts: what one whole unit of an effect is worth a day
+    currency: USD
+    per_day: {hire_rate_7d: 10000000}
+    incident: {cost: 2000000, probability: 0.05}
+    infrastructure_per_day: 4000
+  rollout:
+    stages: [{percent: 1, dwell: 2d}, {percent: 10, dwell: 7d}, {percent: 50, dwell: 7d}, {percent: 100, dwell: 14d}]
+  owners: {accountable: VP Marketplace, responsible: Quoting team, consulted: Data platform, informed: Support, quotes: Quoting team, hires: Data platform}
+  actions:
+    - {what: Bring in the hires that are late, owner: Data platform, due: 2026-11-10}
+    - {what: Send the variant with every quote, owner: Quoting team, due: 2026-11-20}
+  review_date: 2026-12-06
+"""
+_THRESHOLDS = """\
 thresholds:
   null_share: 0.005
 """
@@ -72,8 +93,8 @@ def founding_story(requests: int = 40_000) -> tuple[WorldSpec, Faults]:
     return spec, faults
 
 
-def write_config(folder: Path, world: World, name: str = "plumbline.yml") -> Path:
-    """Writes the world's plumbline.yml into ``folder`` and gives its path.
+def write_config(folder: Path, world: World, name: str = "plumbline.yml", *, in_full: bool = False) -> Path:
+    """Writes the world's plumbline.yml into ``folder`` and gives its path; ``in_full`` with all that a brief for a VP holds.
 
     Files are named relative to the folder where they lie inside it. Columns keep the names of a clean
     world, so a column that a fault dropped or renamed is missing from its source, as in real life.
@@ -81,11 +102,11 @@ def write_config(folder: Path, world: World, name: str = "plumbline.yml") -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     origins = {table: str(_inside(file.resolve(), folder.resolve())) for table, file in world.files.items()}
-    path.write_text(config_text(world.spec, origins), encoding="utf-8")
+    path.write_text(config_text(world.spec, origins, in_full=in_full), encoding="utf-8")
     return path
 
 
-def config_text(spec: WorldSpec, origins: Mapping[str, str]) -> str:
+def config_text(spec: WorldSpec, origins: Mapping[str, str], *, in_full: bool = False) -> str:
     """The plumbline.yml of a world whose tables are read from ``origins``: by table a file or a relation."""
     lines = [
         "# The demo world: a two-sided marketplace with one experiment.",
@@ -101,7 +122,8 @@ def config_text(spec: WorldSpec, origins: Mapping[str, str]) -> str:
         f"    split: {{{', '.join(f'{_text(a)}: {s}' for a, s in zip(spec.arms, spec.split, strict=True))}}}",
         f"    window: {{start: {_moment(spec.start)}, end: {_moment(spec.end)}}}",
     ]
-    return "\n".join(lines) + "\n" + _BRIEF.format(experiment=_text(spec.experiment))
+    brief = _BRIEF.format(experiment=_text(spec.experiment)) + (_IN_FULL if in_full else "")
+    return "\n".join(lines) + "\n" + brief + _THRESHOLDS
 
 
 def _inside(file: Path, folder: Path) -> Path:

@@ -85,6 +85,11 @@ class WarehouseSession:
             connection.close()
             self._open -= 1
 
+    def start_over(self) -> None:
+        """Throw the build away and begin again from the published database; whoever opened the build has closed it."""
+        discard_build(self.build_path)
+        self._copied = copy_published(self.path, self.build_path)
+
     def publish(self) -> None:
         """Make the build the published warehouse, whole and durable; the session ends with it.
 

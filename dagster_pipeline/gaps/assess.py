@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from dagster_pipeline.config.brief import Brief, SeverityPolicy
 from dagster_pipeline.config.metrics import MetricDefinition
+from dagster_pipeline.config.triage import owner_of
 from dagster_pipeline.config.types import PlumblineConfig
 from dagster_pipeline.criteria.delta_star import Flip
 from dagster_pipeline.criteria.severity import Assessment as Grade
@@ -160,6 +161,8 @@ def _description(gap: FoundGap, meaning: str) -> str:
 
 
 def _owner(config: PlumblineConfig, gap: FoundGap) -> str | None:
-    """The owner the first brief names for the kind, else for the source."""
-    owners: Mapping[str, str] = config.briefs[0].owners if config.briefs else {}
-    return owners.get(gap.kind) or owners.get(gap.source)
+    """The owner a brief names for the kind, else for the source: its experiment's, else the first; else the triage's."""
+    own = config.brief(gap.experiment) if gap.experiment else None
+    briefs = [own] if own else config.briefs[:1]
+    named = [*(brief.owners for brief in briefs), config.triage.owners]
+    return next((found for owners in named if (found := owner_of(owners, gap.kind, gap.source))), None)

@@ -64,7 +64,8 @@ class Life:
     """What became of a gap since it was last opened, from its events. Times are in UTC, None where it did not happen.
 
     ``resolved_by`` names the person who said so; None where a run found the gap gone. ``openings`` counts how often it was
-    opened. ``unmeasured_since`` is set while runs can't look at it. ``level`` is how far it is escalated: 0, 1 or 2.
+    opened. ``assigned_to`` is whom a person named, who goes before any owner of the configuration. ``unmeasured_since`` is
+    set while runs can't look at it. ``level`` is how far it is escalated: 0, 1 or 2.
     """
 
     opened_at: datetime | None = None
@@ -72,6 +73,7 @@ class Life:
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     openings: int = 0
+    assigned_to: str | None = None
     waiver: GapWaiver | None = None
     is_false_positive: bool = False
     unmeasured_since: datetime | None = None

@@ -37,6 +37,7 @@ class Answer:
     the joint region. The last four only serve the sentences: ``effect`` is absolute or relative (None: the
     metric's default), ``joint_figure`` what the joint answer looked at (G₁ or the region's worse end) and
     ``joint_threshold`` the limit it was held to, ``definition`` the metric's, which a team's own metric brings along.
+    ``rests_on_waiver`` says that it passes jointly only because somebody accepts a gap; verdict.json then calls it waived.
     """
 
     metric: str
@@ -55,6 +56,7 @@ class Answer:
     joint_figure: float | None = None
     joint_threshold: float | None = None
     definition: MetricDefinition | None = None
+    rests_on_waiver: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ class OpenGap:
 
     ``opens`` are the metrics that it leaves open by itself, ``explains`` the answers (metric, variant) whose joint region
     is its own, and ``loss`` names what it shows: gaps of one loss (rows of several tables that lack the same requests)
-    are closed together. A waiver counts only with an expiry: ``is_waived``
-    without ``waiver_expires_at`` is no waiver.
+    are closed together. ``turns`` are the answers (metric, variant) that its worst case alone would turn, ``hides`` those whose figure it
+    makes unknown. A waiver counts only with an expiry: ``is_waived`` without ``waiver_expires_at`` is no waiver. ``resolved_by``
+    names who said, after the run, that the gap is resolved.
     """
 
     gap_id: str
@@ -79,6 +82,9 @@ class OpenGap:
     opens: tuple[str, ...] = ()
     explains: tuple[tuple[str, str | None], ...] = ()
     loss: str | None = None
+    turns: tuple[tuple[str, str | None], ...] = ()
+    hides: tuple[tuple[str, str | None], ...] = ()
+    resolved_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,4 +201,5 @@ def to_json(decision: Decision) -> dict[str, Any]:
 
 def _criterion(answer: Answer) -> dict[str, Any]:
     figures = {key: getattr(answer, key) for key in _CRITERION_KEYS}
-    return {key: plain(value) for key, value in (figures | {"outcome": answer.outcome.value}).items()}
+    outcome = Outcome.WAIVED if answer.rests_on_waiver else answer.outcome
+    return {key: plain(value) for key, value in (figures | {"outcome": outcome.value}).items()}

@@ -87,10 +87,11 @@ class Dossier:
 
 @dataclass(frozen=True)
 class Decided:
-    """The decisions of a run, each with its dossier, in the same order."""
+    """The decisions of a run, each with its dossier and what it was decided on, in the same order."""
 
     decisions: tuple[Decision, ...] = ()
     dossiers: tuple[Dossier, ...] = ()
+    inputs: tuple[DecisionInputs, ...] = ()
 
 
 def preparations(

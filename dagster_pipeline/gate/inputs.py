@@ -15,6 +15,7 @@ from dagster_pipeline.gaps.demands import Demand
 from dagster_pipeline.gaps.desk import ExperimentAssessment
 from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
 from dagster_pipeline.gate.decision import Answer, DecisionInputs, Harm, OpenGap, SegmentAnswer
+from dagster_pipeline.gate.settled import waived_until
 
 _MISSING_VARIANT = "missing_variant"
 _SHOWN_SEVERAL_TIMES = ("orphan_rows", _MISSING_VARIANT)
@@ -72,7 +73,7 @@ def _inputs(
         has_criteria=brief is not None and bool(brief.criteria or brief.guardrails),
         is_known_experiment=found.experiment is not None,
         answers=(answers := tuple(_answer(d, stale) for d in found.demands)),
-        gaps=tuple(_open_gap(g, metrics, answers) for g in about),
+        gaps=tuple(_open_gap(g, metrics, answers, found.experiment, evaluated_at) for g in about),
         segments=tuple(SegmentAnswer(s, passes_base=True, passes_joint=True) for s in found.passing_segments),
         as_of=as_of,
         evaluated_at=evaluated_at,
@@ -102,8 +103,11 @@ def _moved(gap: Gap, metrics: set[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(i.metric for i in gap.metrics if i.metric in metrics))
 
 
-def _open_gap(gap: Gap, metrics: set[str], answers: Iterable[Answer]) -> OpenGap:
+def _open_gap(
+    gap: Gap, metrics: set[str], answers: Iterable[Answer], experiment: str | None, at: datetime
+) -> OpenGap:
     own = [impact for impact in gap.metrics if impact.metric in metrics]
+    until = waived_until(gap, experiment, at)
     return OpenGap(
         gap_id=gap.gap_id,
         kind=gap.kind,
@@ -115,6 +119,10 @@ def _open_gap(gap: Gap, metrics: set[str], answers: Iterable[Answer]) -> OpenGap
         opens=tuple(dict.fromkeys(i.metric for i in own if not _is_point(i))),
         explains=tuple((a.metric, a.variant) for a in answers if any(_is_region_of(i, a) for i in own)),
         loss=_loss(gap),
+        turns=tuple((i.metric, i.variant) for i in own if i.flips_decision),
+        hides=tuple((i.metric, i.variant) for i in own if i.lower is None or i.upper is None),
+        is_waived=until is not None,
+        waiver_expires_at=until,
     )
 
 

@@ -275,16 +275,32 @@ def _contradiction(document: Mapping[str, Any]) -> str | None:
     verdict = Verdict(document["verdict"])
     if verdict is Verdict.HOLD:
         return None
+    ground = _ground_contradiction(document)
+    if ground is not None:
+        return f"a {verdict} {ground}"
     outcomes = {item["outcome"] for item in document["criteria"]}
-    if document["experiment"] is None or not outcomes - {Outcome.WAIVED}:
-        return f"a {verdict} on nothing"
-    if outcomes & {Outcome.MISSING, Outcome.STALE, Outcome.ERRORED}:
-        return f"a {verdict} with a criterion that was not judged"
     if verdict is Verdict.GO and (Outcome.FAILED in outcomes or document["blocked_by"]):
         return "a GO with a criterion that failed or a gap that blocks"
     if verdict is Verdict.PARTIAL and not document["segments"] and document["stage"] is None:
         return "a PARTIAL that allows no segment and no stage"
     return None
+
+
+def _ground_contradiction(document: Mapping[str, Any]) -> str | None:
+    """What a launch that is allowed at all can't rest on."""
+    outcomes = {item["outcome"] for item in document["criteria"]}
+    if document["experiment"] is None or not any(map(_was_judged, document["criteria"])):
+        return "on nothing"
+    if Outcome.WAIVED in outcomes and not document["waivers"]:
+        return "with a waived criterion and no waiver"
+    if outcomes & {Outcome.MISSING, Outcome.STALE, Outcome.ERRORED}:
+        return "with a criterion that was not judged"
+    return None
+
+
+def _was_judged(item: Mapping[str, Any]) -> bool:
+    """A waived criterion was judged too where it has its figure: only what the gaps hide is waived then."""
+    return item["outcome"] != Outcome.WAIVED or item["estimate"] is not None
 
 
 def _stored(path: Path, document: Mapping[str, Any]) -> StoredVerdict:

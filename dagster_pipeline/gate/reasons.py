@@ -88,6 +88,14 @@ def of_expired(waiver: Waiver) -> str:
     return f"The waiver of gap {waiver.gap_id} expired on {moment(waiver.expires_at)}."
 
 
+def of_word(gap: OpenGap) -> str:
+    """A gap that somebody says is resolved, which no run has measured since."""
+    return (
+        f"Gap {gap.gap_id} ({gap.kind}) counts as resolved on the word of {gap.resolved_by or 'somebody'}; no run has "
+        f"measured it since."
+    )
+
+
 def of_treatments(names: Sequence[str]) -> str:
     """Treatments that would pass without the others; picking among several needs stricter levels."""
     own = "its" if len(names) == 1 else "their"

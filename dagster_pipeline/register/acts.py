@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_pipeline.gaps.model import GapWaiver
-from dagster_pipeline.register.documents import from_iso_z, iso_z
+from dagster_pipeline.register.documents import waiver_document, waiver_from
 from dagster_pipeline.register.journal import Entry, append_entry
 
 
@@ -66,38 +66,6 @@ def gap_acts(journal: Iterable[Entry]) -> tuple[GapAct, ...]:
             except (KeyError, TypeError, ValueError, AttributeError):
                 continue
     return tuple(found)
-
-
-def waiver_document(waiver: GapWaiver) -> dict[str, Any]:
-    """A waiver as plain JSON values."""
-    return {
-        "owner": waiver.owner,
-        "approver": waiver.approver,
-        "why": waiver.why,
-        "scope": waiver.scope,
-        "granted_at": iso_z(waiver.granted_at),
-        "expires_at": iso_z(waiver.expires_at),
-        "share": waiver.share,
-        "tolerance": waiver.tolerance,
-    }
-
-
-def waiver_from(document: Any) -> GapWaiver:
-    """Reads back what ``waiver_document`` gave. Raises KeyError, TypeError or ValueError for anything else."""
-    granted, expires = from_iso_z(document["granted_at"]), from_iso_z(document["expires_at"])
-    if granted is None or expires is None:
-        raise ValueError("a waiver needs both its dates")
-    share = document["share"]
-    return GapWaiver(
-        owner=str(document["owner"]),
-        approver=str(document["approver"]),
-        why=str(document["why"]),
-        scope=None if document["scope"] is None else str(document["scope"]),
-        granted_at=granted,
-        expires_at=expires,
-        share=None if share is None else float(share),
-        tolerance=float(document["tolerance"]),
-    )
 
 
 def _act(entry: Entry) -> GapAct:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dagster_pipeline.checks.result import CheckResult
 from dagster_pipeline.criteria.vocabulary import Severity
-from dagster_pipeline.gaps.model import Gap, GapStatus, Impact
+from dagster_pipeline.gaps.model import Gap, GapStatus, GapWaiver, Impact, Life
 from dagster_pipeline.statistics.vocabulary import Direction
 
 Json = dict[str, Any]
@@ -114,13 +114,73 @@ def gap_document(gap: Gap) -> Json:
         "owner": gap.owner,
         "first_seen": gap.first_seen,
         "last_seen": gap.last_seen,
+        "lifecycle": life_document(gap.life),
     }
     return {key: plain(value) for key, value in document.items()}
+
+
+def life_document(life: Life) -> Json:
+    """A gap's life in the shape of register.json."""
+    return {
+        "opened_at": iso_z(life.opened_at),
+        "acknowledged_at": iso_z(life.acknowledged_at),
+        "resolved_at": iso_z(life.resolved_at),
+        "resolved_by": life.resolved_by,
+        "openings": life.openings,
+        "assigned_to": life.assigned_to,
+        "waiver": waiver_document(life.waiver) if life.waiver else None,
+        "is_false_positive": life.is_false_positive,
+        "unmeasured_since": iso_z(life.unmeasured_since),
+        "level": life.level,
+    }
+
+
+def life_from(document: Mapping[str, Any] | None) -> Life:
+    """Reads back what ``life_document`` gave; an empty life for a gap of a time before there were any."""
+    if document is None:
+        return Life()
+    moments = ("opened_at", "acknowledged_at", "resolved_at", "unmeasured_since")
+    fields = dict(document) | {name: from_iso_z(document[name]) for name in moments}
+    fields["waiver"] = waiver_from(fields["waiver"]) if fields["waiver"] else None
+    return Life(**fields)
+
+
+def waiver_document(waiver: GapWaiver) -> Json:
+    """A waiver as plain JSON values."""
+    return {
+        "owner": waiver.owner,
+        "approver": waiver.approver,
+        "why": waiver.why,
+        "scope": waiver.scope,
+        "granted_at": iso_z(waiver.granted_at),
+        "expires_at": iso_z(waiver.expires_at),
+        "share": waiver.share,
+        "tolerance": waiver.tolerance,
+    }
+
+
+def waiver_from(document: Mapping[str, Any]) -> GapWaiver:
+    """Reads back what ``waiver_document`` gave. Raises KeyError, TypeError or ValueError for anything else."""
+    granted, expires = from_iso_z(document["granted_at"]), from_iso_z(document["expires_at"])
+    if granted is None or expires is None:
+        raise ValueError("a waiver needs both its dates")
+    share = document["share"]
+    return GapWaiver(
+        owner=str(document["owner"]),
+        approver=str(document["approver"]),
+        why=str(document["why"]),
+        scope=None if document["scope"] is None else str(document["scope"]),
+        granted_at=granted,
+        expires_at=expires,
+        share=None if share is None else float(share),
+        tolerance=float(document["tolerance"]),
+    )
 
 
 def gap_from_document(document: Mapping[str, Any]) -> Gap:
     """Reads back what ``gap_document`` gave; KeyError or ValueError where it is something else."""
     fields = dict(document)
+    fields["life"] = life_from(fields.pop("lifecycle", None))
     fields["status"] = GapStatus(fields["status"])
     fields["severity"] = Severity(fields["severity"])
     fields["metrics"] = tuple(_impact_from(impact) for impact in fields["metrics"])

@@ -12,6 +12,8 @@ from dagster_pipeline.errors import PlumblineError
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.register.documents import RegisteredCheck, gap_document, gap_from_document, plain
 from dagster_pipeline.register.history import EventKind, GapEvent
+from dagster_pipeline.register.history_views import history_views
+from dagster_pipeline.register.risk import smallest_delta_star
 
 SCHEMA = "plumbline_register"
 _ROWS_PER_INSERT = 200
@@ -54,6 +56,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "first_seen": "time",
         "last_seen": "time",
         "gap": "text",
+        "delta_star": "share",
     },
     "gap_events": {
         "run_number": "count",
@@ -63,6 +66,10 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "event": "text",
         "before_value": "text",
         "after_value": "text",
+        "event_number": "count",
+        "event_by": "text",
+        "why": "text",
+        "act_digest": "text",
     },
     "check_history": {
         "run_number": "count",
@@ -108,7 +115,80 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "monitored_fields": "count",
         "as_of": "time",
     },
+    "metric_history": {
+        "run_id": "text",
+        "measured_at": "time",
+        "as_of": "time",
+        "experiment": "text",
+        "metric": "text",
+        "variant": "text",
+        "better": "text",
+        "estimate": "share",
+        "requests": "count",
+        "too_young": "count",
+        "is_timeless": "flag",
+        "is_of_requests": "flag",
+        "basis": "text",
+    },
+    "calibration": {
+        "run_id": "text",
+        "judged_at": "time",
+        "gap_id": "text",
+        "kind": "text",
+        "experiment": "text",
+        "metric": "text",
+        "variant": "text",
+        "predicted_at": "time",
+        "better": "text",
+        "lower_bound": "share",
+        "upper_bound": "share",
+        "unmitigated": "share",
+        "mitigated": "share",
+        "direction": "text",
+        "expected_direction": "text",
+        "healed": "share",
+        "is_inside": "flag",
+        "direction_right": "flag",
+        "expected_right": "flag",
+        "reason": "text",
+    },
+    "coverage_history": {
+        "run_id": "text",
+        "measured_at": "time",
+        "critical_fields": "count",
+        "monitored_fields": "count",
+    },
+    "look_backs": {
+        "run_id": "text",
+        "as_of": "time",
+        "looked_at": "time",
+        "gaps_found": "count",
+        "checks_failed": "count",
+    },
+    "look_back_gaps": {
+        "run_id": "text",
+        "as_of": "time",
+        "gap_id": "text",
+        "kind": "text",
+        "experiment": "text",
+        "table_name": "text",
+        "column_name": "text",
+        "segment": "text",
+        "severity": "text",
+        "rows_total": "count",
+        "rows_affected": "count",
+        "share_affected": "share",
+        "share_residual": "share",
+    },
 }
+
+_EVENT_COLUMNS = "run_id, event_at, gap_id, event, before_value, after_value, event_by, why, act_digest"
+_EVENT_ORDER = "order by run_number, event_number, gap_id"
+_ADDED = {
+    "gap_events": ("event_number", "event_by", "why", "act_digest"),
+    "gap_history": ("delta_star",),
+}
+"""Columns that a register of an earlier version lacks."""
 
 # The latest word on every gap is a view over the history, so that nothing needs to be updated.
 _STATES = f"""
@@ -158,7 +238,12 @@ def prepare(session: SqlSession) -> None:
     for table, columns in _TABLES.items():
         listed = ", ".join(f"{name} {_TYPES[kind]}" for name, kind in columns.items())
         session.execute(f"create table if not exists {SCHEMA}.{table} ({listed})")
-    session.execute(_STATES)
+    for table, names in _ADDED.items():
+        for name in names:
+            kind = _TYPES[_TABLES[table][name]]
+            session.execute(f"alter table {SCHEMA}.{table} add column if not exists {name} {kind}")
+    for view in (_STATES, *history_views(SCHEMA)):
+        session.execute(view)
 
 
 def latest_gaps(session: SqlSession) -> tuple[Gap, ...]:
@@ -172,12 +257,26 @@ def latest_gaps(session: SqlSession) -> tuple[Gap, ...]:
 
 def gap_events(session: SqlSession, gap_id: str) -> tuple[GapEvent, ...]:
     """What happened to one gap, oldest first; empty for an id never seen."""
-    columns = "run_id, event_at, gap_id, event, before_value, after_value"
-    query = f"select {columns} from {SCHEMA}.gap_events where gap_id = ? order by run_number"  # noqa: S608
-    rows = session.execute(query, [gap_id]).fetchall()
-    return tuple(
-        GapEvent(run_id, at.replace(tzinfo=UTC), found, EventKind(event), before, after)
-        for run_id, at, found, event, before, after in rows
+    query = f"select {_EVENT_COLUMNS} from {SCHEMA}.gap_events where gap_id = ? {_EVENT_ORDER}"  # noqa: S608
+    return tuple(map(_event, session.execute(query, [gap_id]).fetchall()))
+
+
+def all_events(session: SqlSession) -> tuple[GapEvent, ...]:
+    """What happened to all gaps, oldest first."""
+    query = f"select {_EVENT_COLUMNS} from {SCHEMA}.gap_events {_EVENT_ORDER}"  # noqa: S608
+    return tuple(map(_event, session.execute(query).fetchall()))
+
+
+def folded_acts(session: SqlSession) -> frozenset[str]:
+    """Digests of the acts of people that the register knows of."""
+    query = f"select distinct act_digest from {SCHEMA}.gap_events where act_digest is not null"  # noqa: S608
+    return frozenset(digest for (digest,) in session.execute(query).fetchall())
+
+
+def _event(row: Sequence[Any]) -> GapEvent:
+    run_id, at, gap_id, event, before, after, by, why, act = row
+    return GapEvent(
+        run_id, at.replace(tzinfo=UTC), gap_id, EventKind(event), before, after, by, why, act or ""
     )
 
 
@@ -189,7 +288,8 @@ def append_run(session: SqlSession, run: RunRecord) -> int:
     """
     number = _next_number(session, run.run_id)
     insert_rows(session, "gap_history", [_gap_row(number, run.run_id, gap) for gap in run.gaps])
-    insert_rows(session, "gap_events", [_event_row(number, event) for event in run.events])
+    events = [_event_row(number, place, event) for place, event in enumerate(run.events, start=1)]
+    insert_rows(session, "gap_events", events)
     insert_rows(session, "check_history", [_check_row(number, run.run_id, check) for check in run.checks])
     insert_rows(session, "runs", [_run_row(number, run)])
     return number
@@ -264,18 +364,23 @@ def _gap_row(number: int, run_id: str, gap: Gap) -> list[Any]:
     keys = ("rows_total", "rows_affected", "share_affected", "share_residual")
     figures = [document[key] for key in keys]
     seen = [naive_utc(gap.first_seen), naive_utc(gap.last_seen)]
-    return [number, run_id, *named, *state, *figures, *seen, json.dumps(document, allow_nan=False)]
+    text = json.dumps(document, allow_nan=False)
+    return [number, run_id, *named, *state, *figures, *seen, text, plain(smallest_delta_star(gap.metrics))]
 
 
-def _event_row(number: int, event: GapEvent) -> list[Any]:
+def _event_row(number: int, place: int, event: GapEvent) -> list[Any]:
     return [
         number,
         event.run_id,
         naive_utc(event.at),
-        event.gap_id,
+        plain(event.gap_id),
         event.event.value,
-        event.before,
-        event.after,
+        plain(event.before),
+        plain(event.after),
+        place,
+        plain(event.by),
+        plain(event.why),
+        event.act or None,
     ]
 
 

@@ -15,9 +15,14 @@ from dagster_pipeline.gaps.measurements import Measurements, SourceFact
 from dagster_pipeline.gaps.model import Gap
 from dagster_pipeline.gate.decision import Decision, to_json
 from dagster_pipeline.gate.dossier import Dossier, dossier_document
+from dagster_pipeline.register.alert_quality import AlertQuality, alert_quality
+from dagster_pipeline.register.checkpoint import recent
 from dagster_pipeline.register.coverage import coverage
 from dagster_pipeline.register.decision_log import LogEntry
 from dagster_pipeline.register.documents import RegisteredCheck
+from dagster_pipeline.register.history import GapEvent
+from dagster_pipeline.register.track_record import TrackRecord
+from dagster_pipeline.register.trends import RegisterPast
 from dagster_pipeline.report.model import (
     EffectRow,
     ExperimentScenarios,
@@ -44,6 +49,10 @@ class RunFacts:
     assessment: RunAssessment
     dossiers: Sequence[Dossier] = ()
     log: Sequence[LogEntry] = ()
+    events: Sequence[GapEvent] = ()
+    alert_faults: Sequence[str] = ()
+    track_record: TrackRecord | None = None
+    past: RegisterPast | None = None
 
 
 def assemble(
@@ -68,7 +77,21 @@ def assemble(
         definitions=facts.config.metrics,
         dossiers=tuple(dossier_document(found) for found in facts.dossiers),
         log=tuple(facts.log),
+        events=tuple(facts.events),
+        triage=facts.config.triage,
+        alert_faults=tuple(facts.alert_faults),
+        track_record=facts.track_record,
+        quality=_quality(facts),
+        trends=facts.past.trends if facts.past else (),
+        recent=recent(facts.past.events, facts.evaluated_at) if facts.past else (),
     )
+
+
+def _quality(facts: RunFacts) -> AlertQuality | None:
+    past = facts.past
+    if past is None:
+        return None
+    return alert_quality(past.events, past.severities, past.coverages, facts.evaluated_at)
 
 
 def _metrics(assessment: RunAssessment) -> MetricTables:

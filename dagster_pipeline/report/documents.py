@@ -27,7 +27,9 @@ _VERDICT_KEYS = (
 
 
 @cache
-def schema(name: Literal["register", "verdict", "metrics", "scenarios", "decision"]) -> Json:
+def schema(
+    name: Literal["register", "verdict", "metrics", "scenarios", "decision", "track_record", "alerts"],
+) -> Json:
     """The JSON Schema (draft 2020-12) of one of the files a run leaves behind."""
     text = files(__package__).joinpath("schemas", f"{name}.schema.json").read_text(encoding="utf-8")
     found: Json = json.loads(text)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from dagster_pipeline.errors import PlumblineError
 from dagster_pipeline.gate.dossier import decision_document
 from dagster_pipeline.register.documents import iso_z, plain
 from dagster_pipeline.report.decision_log import decision_log_markdown
+from dagster_pipeline.report.digest import run_digest
 from dagster_pipeline.report.documents import (
     json_text,
     metrics_document,
@@ -25,11 +23,16 @@ from dagster_pipeline.report.documents import (
 )
 from dagster_pipeline.report.html import render_html
 from dagster_pipeline.report.model import RunReport
+from dagster_pipeline.report.risk_register import run_risk_register
+from dagster_pipeline.report.run_record import RUN_RECORD
+from dagster_pipeline.report.runbook_pages import runbook_pages
 from dagster_pipeline.report.scenario_document import scenarios_document
 from dagster_pipeline.report.spreadsheet import register_csv
+from dagster_pipeline.report.stored_run import STATE, StoredRun, stored_text
 from dagster_pipeline.report.summary import render_summary
+from dagster_pipeline.report.track_record_document import track_record_document
+from dagster_pipeline.report.writing import write_atomically
 
-RUN_RECORD = ".run.json"
 VERDICTS = "verdicts"
 _LONGEST_NAME = 120
 
@@ -40,14 +43,20 @@ def begin_run(output: Path, run_id: str) -> None:
     _write_record(output, {**record, "started_at": iso_z(datetime.now(UTC))})
 
 
-def write_outputs(report: RunReport, output: Path) -> tuple[Path, ...]:
+def write_outputs(
+    report: RunReport, output: Path, run: StoredRun | None = None, journal: int | None = None
+) -> tuple[Path, ...]:
     """Writes all files of a run and gives their paths; verdict.json comes last.
+
+    ``run`` is what can be decided on again without a run, and ``journal`` how many entries of the people's journal the
+    files know of (None: those that ``run`` knew).
 
     Everything is rendered before anything is written. Verdicts of experiments that are no longer there are
     removed. Ends with the record of the run in state "finished", with the sha256 of every file. Raises
     PlumblineError where the folder can't be written to; the record then still says "running".
     """
-    texts = rendered(report)
+    texts = ({} if run is None else {STATE: stored_text(run)}) | dict(rendered(report))
+    known = run.journal if journal is None and run is not None else journal
     started = _started_at(output, report.run_id)
     for name, text in texts.items():
         write_atomically(output / name, text)
@@ -55,7 +64,9 @@ def write_outputs(report: RunReport, output: Path) -> tuple[Path, ...]:
     digests = {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in texts.items()}
     record = {"schema_version": 1, "state": "finished", "run_id": report.run_id, "pid": os.getpid()}
     finished = iso_z(datetime.now(UTC))
-    _write_record(output, {**record, "started_at": started, "finished_at": finished, "files": digests})
+    _write_record(
+        output, {**record, "started_at": started, "finished_at": finished, "journal": known, "files": digests}
+    )
     return tuple(output / name for name in texts)
 
 
@@ -67,10 +78,14 @@ def rendered(report: RunReport) -> Mapping[str, str]:
         "metrics.json": json_text(metrics_document(report)),
         "scenarios.json": json_text(scenarios_document(report)),
         "decision.json": json_text(decision_document(report.run_id, report.as_of, report.dossiers)),
+        "track_record.json": json_text(track_record_document(report)),
         "decision-log.md": decision_log_markdown(report.log),
         "register.csv": register_csv(report.gaps),
+        "risk-register.md": run_risk_register(report),
+        "digest.md": run_digest(report),
         "summary.md": render_summary(report),
         "report/index.html": render_html(report),
+        **{f"report/{name}": text for name, text in runbook_pages(report).items()},
     }
     if len(decisions) > 1:
         texts |= {verdict_path(d["experiment"]): json_text(verdict_document(d)) for d in decisions}
@@ -83,37 +98,6 @@ def verdict_path(experiment: str | None) -> str:
     if len(name) > _LONGEST_NAME:
         name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode('ascii')).hexdigest()[:12]}"
     return str(PurePosixPath(VERDICTS) / f"{name}.json")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces a file in one step: a reader sees the old one or the new one, also after a power cut."""
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise PlumblineError(
-            f"Cannot write {path}: {error.strerror or error}. Give another folder with --output, or make "
-            f"this one writable."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name itself must reach the disk; systems that can't sync a folder are left alone."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _write_record(output: Path, record: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from dagster_pipeline.report import format as fmt
 from dagster_pipeline.report.decision_view import decision_metrics
 from dagster_pipeline.report.demands import metric_label
 from dagster_pipeline.report.escape import visible
+from dagster_pipeline.report.runbooks import runbook_name
 from dagster_pipeline.report.words import DIRECTION, SEVERITY, STATUS, Mark, kind_title, place
 from dagster_pipeline.statistics.vocabulary import Direction
 
@@ -46,7 +47,10 @@ class BiasView:
 
 @dataclass(frozen=True)
 class GapView:
-    """One row of the register; all figures written out. ``deciding`` is the bias that changes the answer first."""
+    """One row of the register; all figures written out. ``deciding`` is the bias that changes the answer first.
+
+    ``runbook`` is the page of its kind, beside the report's page; "" where there is none.
+    """
 
     gap_id: str
     severity: Mark
@@ -70,6 +74,7 @@ class GapView:
     contingency: str
     owner: str
     first_seen: str
+    runbook: str
 
 
 def gap_views(report: RunReport, gaps: Sequence[Gap]) -> tuple[GapView, ...]:
@@ -102,6 +107,7 @@ def _gap(gap: Gap, report: RunReport) -> GapView:
         contingency=visible(gap.contingency),
         owner=visible(gap.owner or ""),
         first_seen=fmt.day(gap.first_seen),
+        runbook=runbook_name(gap.kind),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from dagster_pipeline.config.triage import Triage
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.register.coverage import Coverage
 from dagster_pipeline.register.documents import RegisteredCheck, iso_z
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from dagster_pipeline.config.types import Experiment
     from dagster_pipeline.gaps.contingencies import Contingency
     from dagster_pipeline.gaps.scenarios import ScenarioRow
+    from dagster_pipeline.register.alert_quality import AlertQuality
     from dagster_pipeline.register.decision_log import LogEntry
+    from dagster_pipeline.register.history import GapEvent
+    from dagster_pipeline.register.track_record import TrackRecord
+    from dagster_pipeline.register.trends import GapTrend
 
 VerdictDocument = Mapping[str, Any]
 
@@ -149,8 +154,10 @@ class RunReport:
 
     ``verdicts`` are the gate's decisions in the shape of verdict.json, the first one's experiment leading;
     ``dossiers`` are what belongs to each decision beside its verdict, in the shape of decision.json; ``log`` is the whole
-    decision log, oldest first. ``absent`` are sentences on what the configuration leaves out and what that costs, beyond what
-    ``sources`` and the not_evaluated gaps say.
+    decision log, oldest first; ``events`` are what happened to gaps since the last run. ``absent`` are sentences on what the configuration leaves out and what that costs, beyond what
+    ``sources`` and the not_evaluated gaps say; ``alert_faults`` are sentences on what runs before could not tell.
+    ``quality`` is how good the alerts were so far (None: not known), ``trends`` each gap over the last runs, ``recent`` what
+    happened to gaps in the day before the run.
     """
 
     run_id: str
@@ -169,6 +176,13 @@ class RunReport:
     absent: tuple[str, ...] = ()
     dossiers: tuple[Mapping[str, Any], ...] = ()
     log: tuple[LogEntry, ...] = ()
+    events: tuple[GapEvent, ...] = ()
+    triage: Triage = field(default_factory=Triage)
+    track_record: TrackRecord | None = None
+    alert_faults: tuple[str, ...] = ()
+    quality: AlertQuality | None = None
+    trends: tuple[GapTrend, ...] = ()
+    recent: tuple[GapEvent, ...] = ()
     definitions: Mapping[str, MetricDefinition] = field(default_factory=_catalogue)
 
     @property

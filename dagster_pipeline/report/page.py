@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dagster_pipeline.report import format as fmt
 from dagster_pipeline.report.balance_view import BalanceView, UnitJoinRow, balance_view, unit_join_rows
+from dagster_pipeline.report.calibration_view import CalibrationView, calibration_view
 from dagster_pipeline.report.decision_view import DecisionView, decision_views, open_gaps_by_severity
 from dagster_pipeline.report.escape import visible
 from dagster_pipeline.report.gap_view import GapView, gap_views
@@ -19,6 +20,7 @@ from dagster_pipeline.report.table_views import (
     checks_view,
     metrics_views,
 )
+from dagster_pipeline.report.triage_view import TriageView, triage_view
 from dagster_pipeline.report.words import GLOSSARY, METHOD
 
 
@@ -43,6 +45,8 @@ class Page:
     unit_joins: tuple[UnitJoinRow, ...]
     checks: ChecksView
     absences: tuple[str, ...]
+    triage: TriageView
+    track_record: CalibrationView | None = None
     method: tuple[str, ...] = METHOD
     glossary: tuple[tuple[str, str], ...] = GLOSSARY
 
@@ -70,6 +74,8 @@ def page(report: RunReport) -> Page:
         unit_joins=unit_join_rows(report.unit_joins),
         checks=checks_view(report),
         absences=absences(report),
+        triage=triage_view(report),
+        track_record=calibration_view(report),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from dagster_pipeline.gaps.model import Gap
 from dagster_pipeline.register.documents import gap_document
 from dagster_pipeline.report.escape import csv_text
+from dagster_pipeline.report.runbooks import runbook_name
 
 _PLAIN = (
     "gap_id",
@@ -45,7 +46,7 @@ def register_csv(gaps: Sequence[Gap]) -> str:
     """Gives the whole file; the impact columns are those of the impact nearest to changing the decision."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
-    writer.writerow([*_PLAIN, "by_variant", "differential", "metrics", *_WORST, *_WORDS])
+    writer.writerow([*_PLAIN, "by_variant", "differential", "metrics", *_WORST, *_WORDS, "runbook"])
     for gap in gaps:
         writer.writerow([_cell(value) for value in _row(gap_document(gap))])
     return out.getvalue()
@@ -63,6 +64,7 @@ def _row(gap: Mapping[str, Any]) -> list[Any]:
         metrics,
         *(worst.get(name) for name in _WORST),
         *(gap[name] for name in _WORDS),
+        runbook_name(gap["kind"]),
     ]
 
 

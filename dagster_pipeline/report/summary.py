@@ -97,9 +97,11 @@ def _lines(shown: Page) -> Iterator[str]:
         f"**Checks:** {checks.passed:,} passed, {checks.failed:,} failed, {checks.errors:,} could not run. "
         f"{_md(checks.coverage)}"
     )
+    if shown.track_record is not None:
+        yield from bullets("## Track record", shown.track_record.lines)
     yield from bullets("## What is absent", shown.absences)
     yield ""
-    yield "The whole report: report/index.html. Unrounded figures: register.json, metrics.json, scenarios.json, decision.json, register.csv."
+    yield "The whole report: report/index.html. Unrounded figures: register.json, metrics.json, scenarios.json, decision.json, track_record.json, register.csv."
 
 
 def _decision(decision: DecisionView) -> Iterator[str]:
@@ -163,12 +165,19 @@ def _register(shown: Page) -> Iterator[str]:
         yield from table(header, [_gap(gap) for gap in shown.gaps])
     else:
         yield shown.no_gaps
+    yield from bullets("### Runbooks", _runbooks(shown.gaps))
     if shown.notes:
         yield ""
         notes = plural(len(shown.notes), "note")
         yield f"{notes} that move no metric of the decision, or lie below their threshold."
     resolved = [f"{gap.title}, {gap.place}: {gap.severity_reason}" for gap in shown.resolved]
     yield from bullets("### Resolved since the last run", resolved)
+
+
+def _runbooks(gaps: Sequence[GapView]) -> list[str]:
+    """One line per kind, in the order of the gaps."""
+    pages = {gap.title: gap.runbook for gap in gaps if gap.runbook}
+    return [f"{title}: report/{name}" for title, name in pages.items()]
 
 
 def _gap(gap: GapView) -> tuple[str, ...]:

@@ -148,7 +148,8 @@ def absences(report: RunReport) -> tuple[str, ...]:
         for source in report.sources
         if source.status is not SourceStatus.OK
     ]
-    return tuple(dict.fromkeys([*sentences, *(visible(text) for text in report.absent)]))
+    told = (visible(text) for text in (*report.absent, *report.alert_faults))
+    return tuple(dict.fromkeys([*sentences, *told]))
 
 
 def checks_view(report: RunReport) -> ChecksView:

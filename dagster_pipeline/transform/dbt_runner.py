@@ -64,6 +64,8 @@ class DbtProjectRunner:
             vars_argument({"plumbline": variables}),
             "--exclude-resource-type",
             "unit_test",
+            "--exclude-resource-type",
+            "exposure",
         ]
         result = self._invoke(arguments, manifest=manifest, callbacks=[_progress(on_node)] if on_node else [])
         nodes = tuple(_node(r) for r in getattr(result.result, "results", None) or ())

@@ -101,12 +101,20 @@ def test_help_lists_the_commands_in_the_order_one_meets_them(monkeypatch, capsys
         "run",
         "gate",
         "gaps",
+        "risks",
+        "digest",
         "report",
         "decisions",
+        "outcome",
         "dissent",
         "verify",
         "rollout",
         "brief",
+        "alerts",
+        "completion",
+        "export",
+        "config",
+        "contract",
         "serve",
     ]
 
@@ -148,7 +156,7 @@ def project(tmp_path, monkeypatch):
 
 
 def answering(monkeypatch, answer):
-    monkeypatch.setattr(headless, "execute_line", lambda config, output, debug: answer)
+    monkeypatch.setattr(headless, "execute_line", lambda config, output, **_: answer)
 
 
 def test_a_run_that_broke_before_its_files_could_not_be_evaluated(monkeypatch, project, tmp_path):

@@ -34,7 +34,7 @@ def line(monkeypatch):
     """Runs nothing, and keeps what the line would have been told."""
     told = []
 
-    def execute(config, output, *, debug):
+    def execute(config, output, *, debug, as_of):
         found = resources(str(config), str(output))["plumbline"]
         told.append((found.is_readiness, found.recorded_for))
 

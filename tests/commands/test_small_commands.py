@@ -1,6 +1,7 @@
 """init, discover, gaps, report and demo: what they print, write and refuse."""
 
 import json
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from dagster_pipeline.commands import demo as demo_module
 from dagster_pipeline.commands.demo import demo
 from dagster_pipeline.commands.discover import discover
-from dagster_pipeline.commands.gaps import list_gaps, show_gap
+from dagster_pipeline.commands.gaps import Wanted, list_gaps, show_gap
 from dagster_pipeline.commands.init import init
 from dagster_pipeline.commands.report import report
 from dagster_pipeline.config.loader import load_config
@@ -18,24 +19,29 @@ from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
 HOSTILE = "\x1b[2J\x07\u202equotes"
 
 
+CONFIG = Path("plumbline.yml")
+EVERYTHING = Wanted(everything=True)
+
+
 def a_gap(number, severity="high", status="open", **fields):
     impact = {
-        "metric": "hire_rate_7d",
-        "variant": "treatment",
-        "direction": "either",
-        "lower": -0.01,
-        "upper": None,
-    }
+        "metric": "hire_rate_7d", "variant": "treatment", "effect": "absolute", "unmitigated": None, "mitigated": None,
+        "lower": -0.01, "upper": None, "bias_lower": None, "bias_upper": None, "direction": "either",
+        "expected_direction": "either", "flips_decision": False, "delta_star": None,
+    }  # fmt: skip
     defaults = {
         "gap_id": f"gap-{number:012x}", "kind": "missing_variant", "experiment": "x", "table": "quotes", "column": "variant",
-        "segment": None, "description": "18% of quotes", "status": status, "severity": severity, "share_affected": 0.18,
-        "metrics": [impact],
+        "segment": None, "description": "18% of quotes", "status": status, "severity": severity, "severity_reason": "",
+        "rows_total": 100, "rows_affected": 18, "share_affected": 0.18, "share_residual": 0.06, "by_variant": {},
+        "differential": False, "metrics": [impact], "mitigation": "", "residual_risk": "", "contingency": "",
+        "owner": None, "first_seen": None, "last_seen": None,
     }  # fmt: skip
     return defaults | fields
 
 
 @pytest.fixture
-def output(tmp_path):
+def output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     gaps = [
         a_gap(1),
         a_gap(2, "info", table="hires", column=None, share_affected=None),
@@ -50,7 +56,7 @@ def output(tmp_path):
 
 
 def test_the_list_leaves_out_information_and_what_is_resolved(output, capsys):
-    list_gaps(output, as_json=False, everything=False)
+    list_gaps(CONFIG, output, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["gap-000000000001", "gap-000000000004"]
     assert "quotes.variant" in lines[0]
@@ -58,33 +64,33 @@ def test_the_list_leaves_out_information_and_what_is_resolved(output, capsys):
 
 
 def test_the_list_of_all_has_every_gap_and_as_json_it_is_an_array(output, capsys):
-    list_gaps(output, as_json=False, everything=True)
+    list_gaps(CONFIG, output, as_json=False, wanted=EVERYTHING)
     assert len(capsys.readouterr().out.splitlines()) == 4
-    list_gaps(output, as_json=True, everything=True)
+    list_gaps(CONFIG, output, as_json=True, wanted=EVERYTHING)
     assert [g["gap_id"][-1] for g in json.loads(capsys.readouterr().out)] == ["1", "2", "3", "4"]
 
 
 def test_an_empty_list_is_a_sentence_and_as_json_an_empty_array(output, capsys):
     (output / "register.json").write_text('{"gaps": []}', encoding="utf-8")
-    list_gaps(output, as_json=False, everything=False)
-    list_gaps(output, as_json=False, everything=True)
-    list_gaps(output, as_json=True, everything=False)
+    list_gaps(CONFIG, output, as_json=False)
+    list_gaps(CONFIG, output, as_json=False, wanted=EVERYTHING)
+    list_gaps(CONFIG, output, as_json=True)
     assert capsys.readouterr().out == "No open gap above info.\nNo gap.\n[]\n"
 
 
 def test_one_gap_is_shown_in_full(output, capsys):
-    show_gap("gap-000000000001", output, as_json=False)
+    show_gap("gap-000000000001", CONFIG, output, as_json=False)
     text = capsys.readouterr().out
     assert "description" in text
     assert "hire_rate_7d (treatment): either, region [-0.01, None]" in text
-    show_gap("gap-000000000001", output, as_json=True)
+    show_gap("gap-000000000001", CONFIG, output, as_json=True)
     assert json.loads(capsys.readouterr().out)["metrics"][0]["upper"] is None
 
 
 def test_no_value_of_a_register_steers_the_terminal(output, capsys):
     for as_json in (False, True):
-        list_gaps(output, as_json=as_json, everything=True)
-        show_gap("gap-000000000004", output, as_json=as_json)
+        list_gaps(CONFIG, output, as_json=as_json, wanted=EVERYTHING)
+        show_gap("gap-000000000004", CONFIG, output, as_json=as_json)
     text = capsys.readouterr().out
     assert not set("\x1b\x07\u202e") & set(text)
     assert "quotes" in text
@@ -92,7 +98,7 @@ def test_no_value_of_a_register_steers_the_terminal(output, capsys):
 
 def test_a_gap_nobody_knows_is_refused_with_the_way_to_find_one(output):
     with pytest.raises(PlumblineError, match=r"No gap 'gap-x'.*gaps list --all") as caught:
-        show_gap("gap-x", output, as_json=False)
+        show_gap("gap-x", CONFIG, output, as_json=False)
     assert caught.value.exit_code == 2
 
 
@@ -103,7 +109,7 @@ def test_a_register_that_is_missing_or_corrupt_could_not_be_evaluated(tmp_path, 
     if text is not None:
         (tmp_path / "register.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(NotEvaluatedError, match=r"register.json.*plumbline run") as caught:
-        list_gaps(tmp_path, as_json=False, everything=True)
+        list_gaps(CONFIG, tmp_path, as_json=False, wanted=EVERYTHING)
     assert caught.value.exit_code == 3
 
 

@@ -1,7 +1,7 @@
 """The Dagster code location: everything hangs together, and a model that fails never takes the register with it."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import dagster as dg
@@ -124,7 +124,9 @@ def test_everything_later_depends_only_on_what_can_not_be_skipped(graph, models,
 
 
 def test_the_graph_ends_with_the_health_of_the_pipeline(graph):
-    assert graph.get(key("pipeline_health")).child_keys == set()
+    """But for the record of a day, which is one only where the pipeline was whole."""
+    assert graph.get(key("pipeline_health")).child_keys == {key("daily_verdict")}
+    assert graph.get(key("daily_verdict")).child_keys == set()
     assert key("report") in graph.get(key("pipeline_health")).parent_keys
     assert key("published_warehouse") in graph.get(key("report")).parent_keys
 
@@ -138,7 +140,7 @@ def test_the_models_that_start_the_build_come_from_the_inspected_sources(graph):
 def test_one_job_is_the_whole_line(location, graph):
     job = location.resolve_job_def("plumbline")
     layer = job.asset_layer
-    assert set(layer.executable_asset_keys) == set(graph.materializable_asset_keys)
+    assert set(layer.executable_asset_keys) == set(graph.materializable_asset_keys) - {key("daily_verdict")}
     assert {c for c in graph.asset_check_keys} == set(layer.asset_graph.asset_check_keys)  # noqa: C416
     steps = {node.name for node in job.nodes}
     assert {"dbt_build", "expectations", "gaps_and_rows", "invariants", "pipeline_health"} <= steps
@@ -149,9 +151,16 @@ def test_it_runs_every_day_at_six_utc_once_switched_on(location):
     assert (schedule.cron_schedule, schedule.execution_timezone, schedule.job_name) == (
         "0 6 * * *",
         "UTC",
-        "plumbline",
+        "plumbline_daily",
     )
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_what_may_start_a_run_by_itself_is_off_until_somebody_switches_it_on(location):
+    sensors = {sensor.name: sensor.default_status for sensor in location.get_repository_def().sensor_defs}
+    off = {name for name, status in sensors.items() if status is dg.DefaultSensorStatus.STOPPED}
+    assert off == {"default_automation_condition_sensor", "new_data_sensor"}
+    assert set(sensors) - off == {"rollback_sensor", "run_failure_sensor", "new_blocker_sensor"}
 
 
 def test_the_rollback_sensor_watches_the_report_from_the_start(location, graph):
@@ -159,6 +168,82 @@ def test_the_rollback_sensor_watches_the_report_from_the_start(location, graph):
     assert sensor.asset_key == key("report")
     assert sensor.asset_key in graph.get_all_asset_keys()
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+
+
+# --- days and turns ------------------------------------------------------------------------------
+
+
+def tick(location, moment):
+    schedule = location.resolve_schedule_def("daily")
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=moment,
+            repository_def=location.get_repository_def(),
+        ) as context,
+    ):
+        return schedule.evaluate_tick(context)
+
+
+def test_a_tick_asks_for_the_day_before_and_names_it(location):
+    from dagster_pipeline.defs.resources import end_of_day
+
+    moment = datetime(2027, 3, 2, 6, tzinfo=UTC)
+    [request] = tick(location, moment).run_requests
+    assert request.partition_key == "2027-03-01"
+    assert request.tags["dagster/partition"] == "2027-03-01"
+    assert request.tags["plumbline/day"] == "2027-03-01"
+    assert end_of_day(request.partition_key) == moment.replace(hour=0)
+
+
+def test_a_tick_before_the_first_whole_day_is_skipped(location):
+    found = tick(location, datetime(2000, 1, 1, 6, tzinfo=UTC))
+    assert found.run_requests == []
+    assert "whole day" in found.skip_message
+
+
+def test_the_daily_job_is_the_line_and_the_record_of_its_day(location):
+    line, daily = location.resolve_job_def("plumbline"), location.resolve_job_def("plumbline_daily")
+    extra = set(daily.asset_layer.executable_asset_keys) - set(line.asset_layer.executable_asset_keys)
+    assert extra == {dg.AssetKey("daily_verdict")}
+    assert line.partitions_def is None
+    assert (
+        daily.partitions_def
+        is location.resolve_asset_graph().get(dg.AssetKey("daily_verdict")).partitions_def
+    )
+
+
+def test_a_backfill_is_one_run_a_day(location):
+    """A policy would let one run take several days; without one Dagster asks for a run for each."""
+    assert location.resolve_asset_graph().get(dg.AssetKey("daily_verdict")).backfill_policy is None
+
+
+@pytest.mark.parametrize("name", ["plumbline", "plumbline_daily"])
+def test_a_run_that_is_repeated_begins_at_its_beginning_and_waits_its_turn(location, name):
+    tags = location.resolve_job_def(name).run_tags
+    assert tags["dagster/retry_strategy"] == "ALL_STEPS"
+    assert tags["plumbline/warehouse"] == "build"
+
+
+def test_of_two_runs_at_once_the_second_waits(location, tmp_path, monkeypatch):
+    """As the daemon counts it, with the settings that `plumbline serve` ships."""
+    from dagster._utils.tags import TagConcurrencyLimitsCounter
+
+    from dagster_pipeline.commands.serve import write_settings
+
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    write_settings(tmp_path)
+    tags = location.resolve_job_def("plumbline").run_tags
+    with dg.DagsterInstance.get() as instance:
+        limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+        assert instance.run_retries_enabled
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+    running = SimpleNamespace(tags=dict(tags))
+    other = SimpleNamespace(tags={})
+    assert TagConcurrencyLimitsCounter(limits, [running]).is_blocked(running)
+    assert not TagConcurrencyLimitsCounter(limits, [running]).is_blocked(other)
+    assert not TagConcurrencyLimitsCounter(limits, [other]).is_blocked(running)
 
 
 # --- checks ------------------------------------------------------------------------------------
@@ -176,6 +261,7 @@ def test_every_expectation_is_a_check_of_the_model_it_looks_at_and_says_its_kind
         assert spec.metadata["gap_kind"]
         assert isinstance(spec.metadata["affects"], list)
         assert spec.metadata["expectation"] in spec.description
+        assert f"report/{spec.metadata['runbook']}" in spec.description
 
 
 def test_a_check_is_named_for_what_it_looks_for_and_where(graph):
@@ -283,7 +369,7 @@ def test_a_failing_check_shows_observed_against_threshold_failing_rows_and_its_g
         "gap_kind": "missing_values", "severity": "high", "why": "why it is so bad", "what": "what it is",
         "gap": f"Missing values in quotes.price ({gap_id('missing_values', None, 'quotes', 'price', None)})",
         "share_affected": 0.1, "share_left": 0.01235, "moves": "hire_rate_7d of treatment",
-        "direction": "inflates", "delta_star": 0.71,
+        "direction": "inflates", "delta_star": 0.71, "runbook": "runbooks/missing_values.html",
     }  # fmt: skip
 
 

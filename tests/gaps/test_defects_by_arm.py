@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import duckdb
@@ -10,6 +11,8 @@ import pytest
 from benchmarks.compiled_line import CompiledRun, compiled_run
 from dagster_pipeline.demo.spec import WorldSpec
 from dagster_pipeline.gaps.kinds import gap_kinds
+from dagster_pipeline.register.store import prepare
+from dagster_pipeline.report.runbooks import runbooks
 
 SPEC = WorldSpec(requests=6_000)
 TREATED = "('treatment')"
@@ -151,3 +154,28 @@ def test_figures_of_a_dashboard_are_told_by_arm_though_too_few_to_test(one_armed
     found = one_armed.gap("stale_dashboard", "dashboards", "value")
     assert found.by_variant["treatment"] == 1
     assert not found.differential
+
+
+# --- this world has every kind of defect, so that the runbooks' queries are tried on it ---------
+
+
+def queries(kind: str) -> list[str]:
+    return re.findall(r"```sql\n(.*?)```", runbooks()[kind].body, re.DOTALL)
+
+
+@pytest.mark.parametrize("kind", sorted(gap_kinds()))
+def test_every_query_of_a_runbook_runs_on_the_warehouse_of_a_run(alike, kind):
+    prepare(alike.connection)
+    for sql in queries(kind):
+        columns = [column[0] for column in alike.connection.execute(sql).description]
+        assert len(set(columns)) == len(columns) >= 2
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, *_ in (*COUNTED, *TIMED)} - {"invalid_values"}))
+def test_every_query_of_a_runbook_shows_the_defect_it_is_about(alike, kind):
+    assert [sql for sql in queries(kind) if not alike.ask(sql)] == []
+
+
+def test_a_runbook_counts_what_the_register_counts(alike):
+    by_place = {(row[0], row[1]): row[4] for row in alike.ask(queries("orphan_rows")[0])}
+    assert by_place["quotes", None] == alike.gap("orphan_rows", "quotes").rows_affected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from gate_cases import EXPERIMENT, inputs, shaken
+from gate_cases import EXPERIMENT, hires, inputs, shaken, tickets, ttfq
 
 from dagster_pipeline.cli import cli
-from dagster_pipeline.criteria.vocabulary import Severity
+from dagster_pipeline.config.loader import load_config
+from dagster_pipeline.criteria.vocabulary import Outcome, Severity
+from dagster_pipeline.gate.brief_version import brief_status
 from dagster_pipeline.gate.decide import decide
 from dagster_pipeline.gate.decision import to_json
 
@@ -70,6 +73,71 @@ def test_a_go_exits_0_and_a_hold_exits_1_with_its_reasons():
     found = gate()
     assert found.exit_code == 1
     assert "HOLD: the estimates pass, but the open data gaps could turn the answer." in found.stdout
+
+
+def a_run(given, state="finished", age=timedelta(minutes=5)):
+    """The files of a run with the record of them, which is what the gate holds them to."""
+    evaluated(given, age)
+    Path("out/register.json").write_text('{"gaps": []}', "utf-8")
+    names = ("verdict.json", "register.json")
+    digests = {name: hashlib.sha256(Path("out", name).read_bytes()).hexdigest() for name in names}
+    Path("out/.run.json").write_text(json.dumps({"state": state, "files": digests}), "utf-8")
+
+
+def a_decided_brief():
+    """decision.json as of the brief that plumbline.yml holds."""
+    config = load_config(Path("plumbline.yml"))
+    version = brief_status(config.briefs[0], config.metrics, (), ()).version
+    section = {"experiment": EXPERIMENT, "brief": {"version": version}, "rollout": None}
+    Path("out/decision.json").write_text(json.dumps({"experiments": [section]}), "utf-8")
+
+
+def unsigned():
+    configured(more="signature: required")
+    evaluated(inputs())
+    a_decided_brief()
+
+
+def corrupted():
+    a_run(inputs())
+    Path("out/register.json").write_text('{"gaps": [{}]}', "utf-8")
+
+
+def failing():
+    a_run(inputs(answers=(ttfq(), hires(outcome=Outcome.FAILED), tickets())))
+
+
+def stale():
+    configured(more="max_age: 1h")
+    evaluated(inputs(), timedelta(hours=2))
+    a_decided_brief()
+
+
+CASES = {
+    "passing": (lambda: a_run(inputs()), (), 0),
+    "failing criterion": (failing, (), 1),
+    "blocker gap": (lambda: a_run(shaken(Severity.BLOCKER)), (), 1),
+    "unsigned brief": (unsigned, (), 1),
+    "stale run": (stale, (), 3),
+    "missing verdict file": (lambda: None, (), 3),
+    "corrupted register": (corrupted, (), 3),
+    "unknown experiment": (lambda: a_run(inputs()), ("--experiment", "pricing"), 2),
+    "interrupted run": (lambda: a_run(inputs(), "running"), (), 3),
+}
+
+
+@pytest.mark.parametrize(("given", "arguments", "code"), CASES.values(), ids=CASES)
+def test_the_exit_code_says_go_blocked_wrong_or_not_evaluated(given, arguments, code):
+    given()
+    found = gate(*arguments)
+    assert found.exit_code == code
+    assert ("Allowed" in found.output) == (code == 0)
+
+
+def test_a_signed_brief_passes_where_the_unsigned_did_not():
+    unsigned()
+    assert CliRunner().invoke(cli, ["brief", "sign", "--by", "Ada Chen"]).exit_code == 0
+    assert gate().exit_code == 0
 
 
 def test_a_partial_needs_the_stage_it_allows():

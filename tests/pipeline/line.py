@@ -35,6 +35,7 @@ FILES = (
     "metrics.json",
     "scenarios.json",
     "decision.json",
+    "track_record.json",
     "decision-log.md",
     "register.csv",
     "summary.md",
@@ -199,6 +200,7 @@ def assert_files(line: Line) -> None:
     jsonschema.validate(line.metrics, schema("metrics"))
     jsonschema.validate(line.read("scenarios.json"), schema("scenarios"))
     jsonschema.validate(line.read("decision.json"), schema("decision"))
+    jsonschema.validate(line.read("track_record.json"), schema("track_record"))
     verdicts = [
         line.verdict,
         *map(json.loads, (p.read_text("utf-8") for p in line.output.glob("verdicts/*.json"))),

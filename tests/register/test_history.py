@@ -11,6 +11,7 @@ from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.errors import PlumblineError
 from dagster_pipeline.gaps.ids import gap_id
 from dagster_pipeline.gaps.model import Gap, GapStatus
+from dagster_pipeline.register.acts import ActKind, GapAct
 from dagster_pipeline.register.history import Evaluation, EventKind, merge
 
 FIRST = datetime(2026, 11, 6, tzinfo=UTC)
@@ -21,6 +22,7 @@ EVERYTHING = Evaluation(frozenset({"missing_values", "orphan_rows", "stale_sourc
 
 def a_gap(kind="missing_values", table="quotes", column="price", severity=Severity.HIGH, **fields):
     experiment = fields.pop("experiment", None)
+    fields.setdefault("owner", "Ada Chen")  # a gap that nobody owns is escalated
     return Gap(
         gap_id=gap_id(kind, experiment, table, column),
         kind=kind,
@@ -41,8 +43,13 @@ def a_gap(kind="missing_values", table="quotes", column="price", severity=Severi
     )
 
 
-def run(prior, measured, at, evaluation=EVERYTHING):
-    return merge(prior, measured, evaluation, run_id=f"run-{at:%d}", at=at)
+def an_act(kind, **fields):
+    identity = gap_id("missing_values", None, "quotes", "price")
+    return GapAct(kind, identity, "Ben", FIRST, "seen in the morning", digest=str(kind), **fields)
+
+
+def run(prior, measured, at, evaluation=EVERYTHING, **people):
+    return merge(prior, measured, evaluation, run_id=f"run-{at:%d}", at=at, **people)
 
 
 def kinds_of(merged):
@@ -117,11 +124,16 @@ def test_not_evaluated_itself_is_resolved_once_its_table_is_read_again():
     assert run(before, [], SECOND).gaps[0].status is GapStatus.RESOLVED
 
 
-@pytest.mark.parametrize("status", [GapStatus.ACKNOWLEDGED, GapStatus.ACCEPTED])
-def test_what_a_person_said_of_a_gap_and_its_owner_outlive_a_run(status):
-    before = replace(run([], [a_gap()], FIRST).gaps[0], status=status, owner="ops")
-    (gap,) = run([before], [a_gap()], SECOND).gaps
-    assert (gap.status, gap.owner) == (status, "ops")
+def test_an_acknowledged_gap_stays_so_and_keeps_whom_it_was_assigned_to():
+    acts = [an_act(ActKind.ACKNOWLEDGE), an_act(ActKind.ASSIGN, owner="ops")]
+    (gap,) = run(run([], [a_gap()], FIRST).gaps, [a_gap()], SECOND, acts=acts).gaps
+    assert (gap.status, gap.owner) == (GapStatus.ACKNOWLEDGED, "ops")
+    (still,) = run([gap], [a_gap(owner="data platform")], THIRD).gaps
+    assert still.owner == "ops"
+
+
+def test_an_owner_of_the_configuration_goes_before_the_one_it_named_earlier():
+    (before,) = run([], [a_gap(owner="ops")], FIRST).gaps
     (renamed,) = run([before], [a_gap(owner="data platform")], SECOND).gaps
     assert renamed.owner == "data platform"
 

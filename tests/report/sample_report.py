@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from sample_track_record import a_track_record
+
 from dagster_pipeline.checks.result import CheckResult, CheckStatus
 from dagster_pipeline.config.brief import Brief, Criterion, Guardrail
 from dagster_pipeline.config.types import Experiment, Window
@@ -300,6 +302,7 @@ def the_report(**fields):
         "dossiers": (a_dossier(),), "metrics": the_metrics(), "scenarios": the_scenarios(), "sources": the_sources(), "unit_joins": the_joins(),
         "experiments": (the_experiment(),),
         "briefs": (the_brief(),),
+        "track_record": a_track_record(),
         "absent": ("No pre-period data, so arms were not compared before the start.",),
     }  # fmt: skip
     return RunReport(**(defaults | fields))
@@ -358,7 +361,7 @@ def a_hostile_report():
     return the_report(
         dossiers=tuple(a_dossier(text, text, text) for text in HOSTILE), scenarios=scenarios, run_id=HOSTILE[0], gaps=gaps, checks=link_checks(checks, gaps), verdicts=verdicts, sources=sources,
         unit_joins=joins,
-        metrics=MetricTables(levels, effects), briefs=(), experiments=(), absent=HOSTILE,
+        metrics=MetricTables(levels, effects), briefs=(), experiments=(), absent=HOSTILE, track_record=a_track_record(HOSTILE[0]),
     )  # fmt: skip
 
 

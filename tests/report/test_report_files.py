@@ -22,7 +22,12 @@ from dagster_pipeline.statistics.evidence import EffectKind
 
 EVERY_FILE = {
     "register.json", "verdict.json", "metrics.json", "scenarios.json", "register.csv", "summary.md",
-    "decision.json", "decision-log.md", "report/index.html", ".run.json",
+    "decision.json", "track_record.json", "decision-log.md", "report/index.html", ".run.json",
+    "risk-register.md", "digest.md",
+    *(f"report/runbooks/{kind}.html" for kind in (
+        "conflicting_keys", "duplicate_rows", "missing_values", "missing_variant", "not_evaluated", "orphan_rows",
+        "stale_source",
+    )),
 }  # fmt: skip
 
 

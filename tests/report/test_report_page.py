@@ -59,7 +59,7 @@ def test_the_page_is_well_formed_and_loads_and_runs_nothing(any_report):
     for tag, name, value in reading.attributes:
         assert not name.startswith("on"), (tag, name)
         if name in ("href", "src", "action", "xlink:href"):
-            assert value.startswith(("#", "../", "data:image/svg+xml,")), (tag, value)
+            assert value.startswith(("#", "../", "runbooks/", "data:image/svg+xml,")), (tag, value)
     assert "@import" not in render_html(any_report)
     assert "url(" not in render_html(any_report)
     policies = [v for tag, name, v in reading.attributes if tag == "meta" and name == "content"]

@@ -26,7 +26,7 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.venv-uv/cache-pip
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-matrix test-postgres bench-truth coverage mutation lint format serve clean
+.PHONY: help setup demo test test-matrix test-life test-postgres bench-truth coverage mutation lint format serve clean
 
 help: ## List the targets
 	@echo "Plumbline: make <target>"
@@ -48,6 +48,9 @@ test: setup ## Run every test (pick some: make test ARGS="tests/gate -x")
 
 test-matrix: setup ## Break every mapped column and source in every way, and run more clean seeds (most of an hour)
 	@$(BIN)/python -m pytest -m matrix tests/worlds tests/pipeline -n auto --dist loadfile $(ARGS)
+
+test-life: setup ## Run the line on sixty days of a warehouse, one after the other (half an hour; fewer with DAYS=12)
+	@PLUMBLINE_LIFE_DAYS=$(or $(DAYS),60) $(BIN)/python -m pytest -m life tests/pipeline $(ARGS)
 
 test-postgres: setup ## Run Dagster's daemon on a Postgres server of its own (a few minutes; skips where no server can be had)
 	@$(find_uv); "$$uv" sync --quiet --frozen --inexact --extra postgres --python "$(PYTHON)"

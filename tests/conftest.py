@@ -1,4 +1,4 @@
-"""What takes too long for every change runs where it is asked for by its marker: make test-matrix."""
+"""What takes too long for every change runs where it is asked for by its marker: make test-matrix, test-life, test-postgres."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-ASIDE = ("matrix", "postgres")
+ASIDE = ("matrix", "postgres", "life")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sets the tests marked ``matrix`` or ``postgres`` aside unless the marker expression names them."""
+    """Sets the tests marked ``matrix``, ``postgres`` or ``life`` aside unless the marker expression names them."""
     unasked = [marker for marker in ASIDE if marker not in (config.option.markexpr or "")]
     aside = [item for item in items if any(map(item.get_closest_marker, unasked))]
     if aside:

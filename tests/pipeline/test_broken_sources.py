@@ -221,6 +221,7 @@ def test_one_broken_source_is_one_gap_not_one_for_every_check(rounds, turn):
     assert all(ROUNDS[turn][source].name == "header only" for _, source, _ in others)
 
 
+@pytest.mark.matrix
 def test_without_quotes_only_what_needs_quotes_is_lost_and_nothing_of_the_good_run_is_left(workshop):
     line = workshop.broken("no quotes", ("quotes", _file(FileFault.MISSING)))
     assert line.places() == {("not_evaluated", "quotes", None)}

@@ -13,7 +13,7 @@ from line import Line, change_config, make_world, run_line
 from dagster_pipeline.demo.spec import TIME_COLUMNS
 from dagster_pipeline.demo.world import WorldSpec
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.life]
 
 THE_DAY = datetime(2026, 11, 6, tzinfo=UTC)
 TWO_DAYS_LATER = THE_DAY + timedelta(days=2)

@@ -130,6 +130,7 @@ def test_the_history_of_every_run_is_kept_in_the_warehouse(runs):
     assert events["opened"] == events["resolved"] == len(runs["blind"].gaps)
 
 
+@pytest.mark.matrix
 def test_a_new_threshold_changes_the_judgement_and_not_the_identity(runs, tmp_path):
     folder = tmp_path
     make_world(folder, SPEC, Faults(nulls={"quotes.price": 0.05}))

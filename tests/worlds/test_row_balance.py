@@ -131,7 +131,7 @@ def shuffled(tables: Tables, seed: int) -> Tables:
 
 # An example is two builds of the warehouse: making a failing one smaller would take minutes.
 FEW = settings(
-    max_examples=5,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     database=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from dagster_pipeline.alerts.changes import Change, changes, still_open
@@ -231,12 +231,7 @@ def _late(gap: Gap, report: RunReport) -> Iterator[str]:
     due, waited = due_at(gap, report.triage.sla), age(gap, report.evaluated_at)
     within = report.triage.sla.within(gap.severity.value)
     if due is not None and waited is not None and within is not None and waited > within:
-        yield f"Late: open for {_span(waited)}, agreed are {_span(within)}"
-
-
-def _span(length: timedelta) -> str:
-    hours = length / timedelta(hours=1)
-    return f"{hours / 24:.0f} d" if hours >= 72 else f"{hours:.0f} h"
+        yield f"Late: open for {fmt.span(waited)}, agreed are {fmt.span(within)}"
 
 
 def _effect(view: GapView) -> str:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from dagster_pipeline.register.documents import gap_document, gap_from_document,
 from dagster_pipeline.register.history import fold_acts, register_order
 from dagster_pipeline.register.journal import journal_path, read_journal
 from dagster_pipeline.register.lifecycle import due_at, waiver_end
+from dagster_pipeline.register.risk import is_late
+from dagster_pipeline.report import format as fmt
 from dagster_pipeline.report.escape import visible
 from dagster_pipeline.report.run_record import acts_since, finished_run
 from dagster_pipeline.report.runbooks import runbook_name
@@ -124,20 +126,7 @@ def _when(gap: Gap, due: datetime | None, now: datetime) -> str:
         return ""
     if gap.status is GapStatus.ACCEPTED:
         return waiver_end(gap, now) or f"waived until {due:%Y-%m-%d %H:%M} UTC"
-    return f"{span(now - due)} late" if due < now else f"due in {span(due - now)}"
-
-
-def span(length: timedelta) -> str:
-    """A length of time as a person says it: hours up to two days, then days."""
-    hours = length / timedelta(hours=1)
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} d"
-
-
-def is_late(gap: Gap, due: datetime | None, now: datetime) -> bool:
-    """Whether it should have been resolved by now, or is accepted by a waiver that ended."""
-    if gap.status is GapStatus.ACCEPTED:
-        return waiver_end(gap, now) is not None
-    return due is not None and due < now
+    return f"{fmt.span(now - due)} late" if due < now else f"due in {fmt.span(due - now)}"
 
 
 def show_gap(gap_id: str, config: Path, output: Path, *, as_json: bool) -> None:

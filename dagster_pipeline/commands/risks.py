@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from dagster_pipeline.commands.gaps import configured, read_register
 from dagster_pipeline.config.triage import Triage
 from dagster_pipeline.errors import NotEvaluatedError
+from dagster_pipeline.gate.run_files import read_object
 from dagster_pipeline.register.documents import iso_z
 from dagster_pipeline.register.risk import Decided
 from dagster_pipeline.register.risk import risks as open_risks
@@ -54,23 +53,11 @@ def risks(config: Path, output: Path, *, as_json: bool) -> None:
 def _decided(output: Path) -> Decided:
     """What the last decisions hang on. Raises NotEvaluatedError where they can't be read: nothing is then known to be at risk."""
     others = sorted((output / "verdicts").glob("*.json"))
-    verdicts = [_document(path) for path in others or [output / "verdict.json"]]
-    dossiers = _document(output / "decision.json")
+    verdicts = [read_object(path) for path in others or [output / "verdict.json"]]
+    dossiers = read_object(output / "decision.json")
     try:
         return decided_of(verdicts, dossiers["experiments"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise NotEvaluatedError(
             f"The decisions in {output} can't be read ({error}); run `plumbline run` again."
         ) from error
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotEvaluatedError(f"{path} does not exist; run `plumbline run` first.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise NotEvaluatedError(f"{path} can't be read ({error}); run `plumbline run` again.") from error
-    if not isinstance(found, dict):
-        raise NotEvaluatedError(f"{path} can't be read (it is no object); run `plumbline run` again.")
-    return found

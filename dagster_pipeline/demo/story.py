@@ -52,10 +52,7 @@ _IN_FULL = """\
     infrastructure_per_day: 4000
   rollout:
     stages: [{percent: 1, dwell: 2d}, {percent: 10, dwell: 7d}, {percent: 50, dwell: 7d}, {percent: 100, dwell: 14d}]
-  owners: {accountable: VP Marketplace, responsible: Quoting team, consulted: Data platform, informed: Support, quotes: Quoting team, hires: Data platform}
-  actions:
-    - {what: Bring in the hires that are late, owner: Data platform, due: 2026-11-10}
-    - {what: Send the variant with every quote, owner: Quoting team, due: 2026-11-20}
+  owners: {accountable: VP Marketplace, responsible: Quoting team, consulted: Data platform, informed: Support, missing_variant: Quoting team, quotes: Quoting team, hires: Data platform}
   review_date: 2026-12-06
 """
 _THRESHOLDS = """\

@@ -16,7 +16,6 @@ from typing import Any
 
 from dagster_pipeline import __version__
 from dagster_pipeline.config.types import PlumblineConfig
-from dagster_pipeline.errors import NotEvaluatedError
 from dagster_pipeline.exports.openlineage_datasets import (
     OWN_FACETS,
     PRODUCER,
@@ -30,8 +29,9 @@ from dagster_pipeline.exports.openlineage_datasets import (
     output_datasets,
 )
 from dagster_pipeline.exports.reading import Launch, StoredRun, read_run
+from dagster_pipeline.gate.run_files import read_object
 from dagster_pipeline.register.documents import from_iso_z, iso_z, plain
-from dagster_pipeline.report.run_record import RUN_RECORD
+from dagster_pipeline.report.run_record import read_record
 
 JOB = "plumbline.run"
 _ANY_AGE = timedelta(days=365_000)  # how old a run is matters to a launch, not to what was read and written
@@ -60,7 +60,7 @@ def read_lineage(output: Path, now: datetime | None = None) -> LineageRun:
     has their fault in ``files``.
     """
     at = now or datetime.now(UTC)
-    record = _record(output)
+    record = read_record(output)
     files = read_run(output, Launch(max_age=_ANY_AGE), now=at)
     started = _moment(record.get("started_at")) or _moment(record.get("finished_at")) or at
     if record.get("state") == "running" and _is_alive(record.get("pid")):
@@ -148,19 +148,6 @@ def _run_id(run_id: str) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:plumbline:run:{run_id}"))
 
 
-def _record(output: Path) -> Mapping[str, Any]:
-    path = output / RUN_RECORD
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotEvaluatedError(f"{path} does not exist: no run has begun there.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise NotEvaluatedError(f"{path} can't be read ({error}).") from error
-    if not isinstance(found, dict) or not isinstance(found.get("run_id"), str):
-        raise NotEvaluatedError(f"{path} is no record of a run.")
-    return found
-
-
 def _moment(text: object) -> datetime | None:
     try:
         return from_iso_z(text) if isinstance(text, str) else None
@@ -184,4 +171,4 @@ def _is_alive(pid: object) -> bool:
 def _as_of(output: Path, files: StoredRun) -> datetime | None:
     if files.fault is not None:
         return None
-    return _moment(json.loads((output / "register.json").read_text(encoding="utf-8")).get("as_of"))
+    return _moment(read_object(output / "register.json").get("as_of"))

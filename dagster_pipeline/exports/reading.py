@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
 from dagster_pipeline.gaps.model import Gap, GapStatus
 from dagster_pipeline.gate.decision_file import Configured
 from dagster_pipeline.gate.reading import StoredVerdict, read_verdict
+from dagster_pipeline.gate.run_files import AGAIN, bytes_of, json_object, read_object
 from dagster_pipeline.gate.verdict_file import WRONG_USAGE, GateResult, check
 from dagster_pipeline.register.documents import from_iso_z, gap_from_document
 from dagster_pipeline.register.history import register_order
@@ -23,8 +23,6 @@ from dagster_pipeline.report.run_record import RUN_RECORD, finished_run
 
 REGISTER = "register.json"
 _FIRST, _OTHERS = "verdict.json", "verdicts"
-_LARGEST = 200_000_000  # bytes
-_AGAIN = "run `plumbline run` again"
 _GAP_ID = re.compile(r"gap-[0-9a-f]{12}")
 _FIGURES = ("threshold", "estimate", "ci_lower", "ci_upper", "lower", "upper", "delta_star")
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -162,8 +160,7 @@ def _judged(
 
 def _record(output: Path) -> bytes | None:
     """The run's record as it stands, which every run rewrites before anything else; None where it was left behind."""
-    path = output / RUN_RECORD
-    return _content(path) if path.exists() else None
+    return bytes_of(output / RUN_RECORD)
 
 
 def _verdict_files(output: Path) -> list[Path]:
@@ -176,11 +173,11 @@ def _verdict_files(output: Path) -> list[Path]:
 
 def _verdict(path: Path) -> tuple[StoredVerdict, tuple[StoredCriterion, ...]]:
     """A verdict as the gate reads it, and its criteria from the very same bytes."""
-    content = _content(path)
+    content = bytes_of(path)
     stored = read_verdict(path)
-    if _content(path) != content:
+    if content is None or bytes_of(path) != content:
         raise NotEvaluatedError(f"{path} was written anew while it was read; try again.")
-    return stored, tuple(map(_criterion, json.loads(content)["criteria"]))
+    return stored, tuple(map(_criterion, json_object(path, content)["criteria"]))
 
 
 def _criterion(item: Mapping[str, Any]) -> StoredCriterion:
@@ -191,23 +188,23 @@ def _criterion(item: Mapping[str, Any]) -> StoredCriterion:
 def _whole(output: Path, verdicts: tuple[JudgedVerdict, ...], at: datetime) -> StoredRun:
     """The run with its register. Raises NotEvaluatedError where that is missing, corrupt or of another run."""
     path = output / REGISTER
-    document = _document(path)
+    document = read_object(path)
     try:
         gaps = tuple(map(_gap, document["gaps"]))
         checks = tuple(map(_check, document["checks"]))
         as_of, run_id = from_iso_z(document["as_of"]), document["run_id"]
         _expect(isinstance(run_id, str) and bool(run_id), "run_id")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NotEvaluatedError(f"{path} is not a register ({error}); {_AGAIN}.") from error
+        raise NotEvaluatedError(f"{path} is not a register ({error}); {AGAIN}.") from error
     known = [gap.gap_id for gap in gaps]
     named = {name for found in verdicts for name in _named(found.stored)} | {item.gap_id for item in checks}
     if len(set(known)) < len(known) or named - {None} - set(known):
         raise NotEvaluatedError(
-            f"{path} is not the register of the verdict beside it: it lacks a gap that is named, or has one twice; {_AGAIN}."
+            f"{path} is not the register of the verdict beside it: it lacks a gap that is named, or has one twice; {AGAIN}."
         )
     for found in verdicts:
-        if from_iso_z(_document(found.stored.file).get("as_of")) != as_of:
-            raise NotEvaluatedError(f"{path} and {found.stored.file} are of two runs; {_AGAIN}.")
+        if from_iso_z(read_object(found.stored.file).get("as_of")) != as_of:
+            raise NotEvaluatedError(f"{path} and {found.stored.file} are of two runs; {AGAIN}.")
     return StoredRun(at, run_id, verdicts, gaps, checks)
 
 
@@ -245,37 +242,3 @@ def _expect(fits: bool, what: str) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(
-            _content(path).decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_without_repeats
-        )
-    except (ValueError, RecursionError) as error:
-        raise NotEvaluatedError(f"{path} is corrupt ({error}); {_AGAIN}.") from error
-    if not isinstance(found, dict):
-        raise NotEvaluatedError(f"{path} is corrupt (no JSON object); {_AGAIN}.")
-    return found
-
-
-def _content(path: Path) -> bytes:
-    try:
-        if path.exists() and (not path.is_file() or path.stat().st_size > _LARGEST):
-            raise NotEvaluatedError(f"{path} is not a file of a run; {_AGAIN}.")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise NotEvaluatedError(f"{path} does not exist; run `plumbline run` first.") from None
-    except (OSError, ValueError) as error:
-        raise NotEvaluatedError(f"{path} cannot be read ({error}); {_AGAIN}.") from error
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
-    return found

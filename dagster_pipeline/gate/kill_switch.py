@@ -6,12 +6,12 @@ written down too. A call that was never made, because the process died in betwee
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dagster_pipeline.errors import NotEvaluatedError
+from dagster_pipeline.gate.run_files import read_object
 from dagster_pipeline.gate.stages import unanswered_triggers, with_journal
 from dagster_pipeline.gate.webhook import TRIES, Delivery
 from dagster_pipeline.register.documents import iso_z
@@ -29,13 +29,8 @@ Call = Callable[[Mapping[str, Any]], Delivery]
 def read_decision(output: Path) -> dict[str, Any]:
     """decision.json of a run. Raises NotEvaluatedError where there is none that can be read."""
     path = output / DECISION_FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotEvaluatedError(f"{path} does not exist; run `plumbline run` first.") from None
-    except (ValueError, OSError, RecursionError) as error:
-        raise NotEvaluatedError(f"{path} can't be read ({error}); run `plumbline run` again.") from error
-    if not isinstance(found, dict) or not isinstance(found.get("experiments"), list):
+    found = read_object(path)
+    if not isinstance(found.get("experiments"), list):
         raise NotEvaluatedError(f"{path} is no decision of a run; run `plumbline run` again.")
     return found
 

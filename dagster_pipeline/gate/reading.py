@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,14 +14,13 @@ from dagster_pipeline.criteria.vocabulary import Outcome
 from dagster_pipeline.errors import NotEvaluatedError, PlumblineError
 from dagster_pipeline.gate.decision import SCHEMA_VERSION, Verdict, Waiver
 from dagster_pipeline.gate.decision_file import section_of
+from dagster_pipeline.gate.run_files import AGAIN, bytes_of, json_object
 
 _FIRST = "verdict.json"
 _OTHERS = "verdicts"
 _RECORD = ".run.json"
 _DECISION = "decision.json"
 _REGISTER = "register.json"
-_LARGEST = 20_000_000  # bytes; a verdict has some thousand
-_AGAIN = "run `plumbline run` again"
 
 _Check = Callable[[Any], bool]
 
@@ -88,25 +86,25 @@ def _finished_run(root: Path) -> Mapping[str, str] | None:
     The record starts with a dot, and what copies files between machines often leaves such files behind.
     """
     path = root / _RECORD
-    content = _bytes_of(path)
+    content = bytes_of(path)
     if content is None:
         return None
-    record = _document(path, content)
+    record = json_object(path, content)
     if record.get("state") != "finished":
         began = record.get("started_at")
         when = f" of {began}" if isinstance(began, str) else ""
         raise NotEvaluatedError(
-            f"The run{when} that writes to {root} is still going or was interrupted; wait for it or {_AGAIN}."
+            f"The run{when} that writes to {root} is still going or was interrupted; wait for it or {AGAIN}."
         )
     digests = record.get("files")
     if not isinstance(digests, dict):
-        raise NotEvaluatedError(f"{path} lists no files; {_AGAIN}.")
+        raise NotEvaluatedError(f"{path} lists no files; {AGAIN}.")
     return digests
 
 
 def _check_register(root: Path, record: Mapping[str, str] | None) -> None:
     """A register that was changed since is none that the verdict was decided on; one left elsewhere is nothing to read."""
-    content = _bytes_of(root / _REGISTER)
+    content = bytes_of(root / _REGISTER)
     if record is not None and content is not None:
         _hold_to_record(root / _REGISTER, content, record.get(_REGISTER))
 
@@ -114,21 +112,21 @@ def _check_register(root: Path, record: Mapping[str, str] | None) -> None:
 def _with_section(found: StoredVerdict, root: Path, record: Mapping[str, str] | None) -> StoredVerdict:
     """The verdict with its part of decision.json. Raises NotEvaluatedError where that is not the run's, or can't be read."""
     path = root / _DECISION
-    content = _bytes_of(path)
+    content = bytes_of(path)
     if content is None:
         if record is not None and _DECISION in record:
-            raise NotEvaluatedError(f"{path} is gone, though the last run wrote it; {_AGAIN}.")
+            raise NotEvaluatedError(f"{path} is gone, though the last run wrote it; {AGAIN}.")
         return found
     if record is not None:
         _hold_to_record(path, content, record.get(_DECISION))
-    section = section_of(_document(path, content), found.experiment, str(path))
+    section = section_of(json_object(path, content), found.experiment, str(path))
     return replace(found, section=section)
 
 
 def _hold_to_record(path: Path, content: bytes, digest: Any) -> None:
     if hashlib.sha256(content).hexdigest() != digest:
         raise NotEvaluatedError(
-            f"{path} is not the file the last run wrote: it was changed, or a run was interrupted; {_AGAIN}."
+            f"{path} is not the file the last run wrote: it was changed, or a run was interrupted; {AGAIN}."
         )
 
 
@@ -142,12 +140,12 @@ def _other_verdicts(root: Path, record: Mapping[str, str] | None) -> Iterator[st
 
 def _read(root: Path, name: str, record: Mapping[str, str] | None) -> StoredVerdict:
     path = root / name
-    content = _bytes_of(path)
+    content = bytes_of(path)
     if content is None:
         raise NotEvaluatedError(f"{path} does not exist; run `plumbline run` first.")
     if record is not None:
         _hold_to_record(path, content, record.get(name))
-    document = _document(path, content)
+    document = json_object(path, content)
     _hold_to(_VERDICT, document, str(path))
     for index, item in enumerate(document["criteria"]):
         _hold_to(_CRITERION, item, f"{path}: criteria[{index}]")
@@ -155,54 +153,18 @@ def _read(root: Path, name: str, record: Mapping[str, str] | None) -> StoredVerd
         _hold_to(_WAIVER, item, f"{path}: waivers[{index}]")
     contradiction = _contradiction(document)
     if contradiction:
-        raise NotEvaluatedError(f"{path} contradicts itself: {contradiction}; {_AGAIN}.")
+        raise NotEvaluatedError(f"{path} contradicts itself: {contradiction}; {AGAIN}.")
     return _stored(path, document)
-
-
-def _bytes_of(path: Path) -> bytes | None:
-    """A file's content; None where there is none."""
-    try:
-        if not path.exists():
-            return None
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            raise NotEvaluatedError(f"{path} is not a file of a run; {_AGAIN}.")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise NotEvaluatedError(f"{path} cannot be read ({error}); {_AGAIN}.") from error
-
-
-def _document(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(
-            content.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_without_repeats
-        )
-    except (ValueError, RecursionError) as error:
-        raise NotEvaluatedError(f"{path} is corrupt ({error}); {_AGAIN}.") from error
-    if not isinstance(found, dict):
-        raise NotEvaluatedError(f"{path} is corrupt (no JSON object); {_AGAIN}.")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two equal keys a reader would take either; a verdict that can be read in two ways is none."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
-    return found
 
 
 def _hold_to(shape: Mapping[str, _Check], document: Any, where: str) -> None:
     if not isinstance(document, dict):
-        raise NotEvaluatedError(f"{where} is not a JSON object; {_AGAIN}.")
+        raise NotEvaluatedError(f"{where} is not a JSON object; {AGAIN}.")
     for key, fits in shape.items():
         if key not in document:
-            raise NotEvaluatedError(f"{where} lacks {key}; {_AGAIN}.")
+            raise NotEvaluatedError(f"{where} lacks {key}; {AGAIN}.")
         if not fits(document[key]):
-            raise NotEvaluatedError(f"{where}: {key} has a value it cannot have; {_AGAIN}.")
+            raise NotEvaluatedError(f"{where}: {key} has a value it cannot have; {AGAIN}.")
 
 
 def _is_text(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,14 @@ def headroom(delta_star: float | None) -> str:
 def tidy(figure: str) -> str:
     """A figure somebody chose, without the zeros that only say it was measured: 10.0% is 10%."""
     return re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", figure).replace(". ", " ").replace(".%", "%").rstrip(".")
+
+
+def span(length: timedelta) -> str:
+    """A length of time as a person says it: whole hours up to two days, then whole days."""
+    hours = length / timedelta(hours=1)
+    if hours < 1:
+        return "under 1 h"
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def moment(value: datetime | None) -> str:

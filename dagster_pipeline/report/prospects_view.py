@@ -233,7 +233,7 @@ def _inputs(value: Document, definitions: Mapping[str, MetricDefinition]) -> str
         f"one whole unit of {metric_label(metric, definitions).lower()} is worth {_money(amount, currency)} a day"
         for metric, amount in value["per_day"].items()
     ]
-    parts = [f"over {fmt.number(value['horizon_days'])} days", *worth]
+    parts = [f"over {fmt.tidy(fmt.number(value['horizon_days']))} days", *worth]
     if value["incident_cost"] is not None:
         chance = fmt.share(value["incident_probability"])
         parts.append(
@@ -284,7 +284,7 @@ def _stages(rollout: Document) -> Iterator[str]:
     for stage in rollout.get("stages", ()):
         began = [start["at"] for start in starts if start["percent"] == stage["percent"]]
         since = f"started {fmt.moment(_moment(began[-1]))}" if began else "not started"
-        yield f"{stage['percent']:g}% for at least {fmt.duration(stage['dwell_seconds'])}: {since}"
+        yield f"{stage['percent']:g}% for at least {fmt.tidy(fmt.duration(stage['dwell_seconds']))}: {since}"
 
 
 def _look(one: Document, definitions: Mapping[str, MetricDefinition]) -> LookView:

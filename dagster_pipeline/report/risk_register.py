@@ -101,14 +101,6 @@ def risk_documents(found: Iterable[Risk]) -> list[dict[str, Any]]:
     return [{key: plain(value) for key, value in _document(risk).items()} for risk in found]
 
 
-def span(length: timedelta) -> str:
-    """A length of time as a person says it: whole hours up to two days, then whole days."""
-    hours = length / timedelta(hours=1)
-    if hours < 1:
-        return "under 1 h"
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
-
-
 def deadline(gap: Gap, due: datetime | None, at: datetime) -> str:
     """When a gap is to be dealt with, or since when it should have been."""
     if gap.status is GapStatus.ACCEPTED:
@@ -121,7 +113,7 @@ def deadline(gap: Gap, due: datetime | None, at: datetime) -> str:
 
 def due_words(due: datetime, at: datetime) -> str:
     """A date, and how far it is away."""
-    return f"{fmt.moment(due)}, {f'late by {span(at - due)}' if due < at else f'in {span(due - at)}'}"
+    return f"{fmt.moment(due)}, {f'late by {fmt.span(at - due)}' if due < at else f'in {fmt.span(due - at)}'}"
 
 
 def standing(gap: Gap) -> str:
@@ -160,7 +152,7 @@ def _row(risk: Risk, definitions: Mapping[str, MetricDefinition], at: datetime) 
         has_owner=bool(gap.owner),
         due=deadline(gap, risk.due_at, at),
         is_late=risk.is_late,
-        age="not known" if risk.age is None else span(risk.age),
+        age="not known" if risk.age is None else fmt.span(risk.age),
         level=escalation(risk.level, risk.contacts),
     )
 

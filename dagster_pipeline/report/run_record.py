@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dagster_pipeline.errors import NotEvaluatedError
+from dagster_pipeline.gate.run_files import read_object
 from dagster_pipeline.register.acts import GapAct, gap_acts
 from dagster_pipeline.register.journal import Entry
 
 RUN_RECORD = ".run.json"
+
+
+def read_record(output: Path) -> Mapping[str, Any]:
+    """What the last run that began there recorded. Raises NotEvaluatedError where none has."""
+    path = output / RUN_RECORD
+    found = read_object(path)
+    if not isinstance(found.get("run_id"), str):
+        raise NotEvaluatedError(f"{path} is no record of a run.")
+    return found
 
 
 def finished_run(output: Path) -> Mapping[str, Any]:
@@ -20,15 +29,7 @@ def finished_run(output: Path) -> Mapping[str, Any]:
 
     Raises NotEvaluatedError where no run has finished there.
     """
-    path = output / RUN_RECORD
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotEvaluatedError(f"{path} does not exist: no run has left its files there.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise NotEvaluatedError(f"{path} can't be read ({error}).") from error
-    if not isinstance(found, dict) or not isinstance(found.get("run_id"), str):
-        raise NotEvaluatedError(f"{path} is no record of a run.")
+    path, found = output / RUN_RECORD, read_record(output)
     if found.get("state") != "finished":
         raise NotEvaluatedError(f"{path}: run {found['run_id']} is still going or was interrupted.")
     if not isinstance(found.get("files"), dict) or not found["files"]:

@@ -96,7 +96,7 @@ def test_without_a_link_there_are_no_addresses():
 def test_a_late_gap_says_how_long_it_has_been_open_and_what_is_agreed():
     gap = a_gap(severity=Severity.BLOCKER, life=Life(opened_at=later(-5), openings=1))
     raised = an_event(gap, EventKind.ESCALATED, before="0", after="1")
-    assert "Late: open for 5 d, agreed are 24 h" in told(some_news([gap], [raised])).text()
+    assert "Late: open for 5 days, agreed are 24 h" in told(some_news([gap], [raised])).text()
 
 
 def test_a_gap_within_its_time_is_not_called_late():

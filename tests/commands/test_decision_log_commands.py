@@ -180,10 +180,10 @@ def test_an_act_that_no_run_has_copied_yet_is_no_fault(project):
         ),
         (lambda p: (p.output / "verdict.json").unlink(), "verdict.json is missing"),
         (lambda p: (p.output / ".run.json").unlink(), ".run.json does not exist"),
-        (lambda p: (p.output / ".run.json").write_text("{"), ".run.json can't be read"),
+        (lambda p: (p.output / ".run.json").write_text("{"), ".run.json is corrupt"),
         (lambda p: p.record({"state": "running", "run_id": "run-3"}), "interrupted"),
         (lambda p: p.record({"state": "finished", "run_id": "run-2", "files": {}}), "lists no files"),
-        (lambda p: p.record([]), "no record of a run"),
+        (lambda p: p.record([]), "no JSON object"),
         (lambda p: p.leave("run-1", {"verdict.json": "{}"}), "the last run in the warehouse is run-2"),
         (lambda p: p.leave("run-2", {"decision-log.md": "# Decision log\n"}), "not in the decision log"),
         (

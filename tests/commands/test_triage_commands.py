@@ -197,7 +197,7 @@ def test_a_gap_past_what_was_agreed_is_late(gaps):
     assert [g["gap_id"] for g in listed("--late")] == [gaps[0]]
     found = plumbline("gaps", "list").stdout.splitlines()
     assert found[0].endswith("11 h late")
-    assert found[1].endswith("due in 29 d")
+    assert found[1].endswith("due in 29 days")
 
 
 def test_an_unknown_kind_is_no_empty_list(gaps):

@@ -124,6 +124,13 @@ def test_the_break_even_of_the_story_is_printed_everywhere(story):
     assert [where for where, text in printed.items() if said not in text] == []
 
 
+def test_the_readme_shows_the_storys_own_reasons(story):
+    block = (ROOT / "README.md").read_text(encoding="utf-8").partition("✕ HOLD")[2].partition("```")[0]
+    shown = [" ".join(part.split()) for part in block.partition("…")[0].split("  · ")[1:]]
+    assert len(shown) >= 4
+    assert [sentence for sentence in shown if sentence not in story.verdict["reasons"]] == []
+
+
 def test_the_scenarios_of_the_story_are_told_and_valid(story):
     found = story.read("scenarios.json")["experiments"][0]
     assert (found["answers"]["base"], found["answers"]["worst"]) == ("passed", "failed")

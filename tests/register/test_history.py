@@ -3,53 +3,32 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import lives
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lives import FIRST, SECOND, THIRD, an_act, nothing_found, run
 
 from dagster_pipeline.criteria.vocabulary import Severity
 from dagster_pipeline.errors import PlumblineError
 from dagster_pipeline.gaps.ids import gap_id
-from dagster_pipeline.gaps.model import Gap, GapStatus
-from dagster_pipeline.register.acts import ActKind, GapAct
-from dagster_pipeline.register.history import Evaluation, EventKind, merge
+from dagster_pipeline.gaps.model import GapStatus
+from dagster_pipeline.register.acts import ActKind
+from dagster_pipeline.register.history import Evaluation, EventKind
 
-FIRST = datetime(2026, 11, 6, tzinfo=UTC)
-SECOND = datetime(2026, 11, 7, tzinfo=UTC)
-THIRD = datetime(2026, 11, 8, tzinfo=UTC)
-EVERYTHING = Evaluation(frozenset({"missing_values", "orphan_rows", "stale_source"}))
+EVERYTHING = nothing_found()
 
 
-def a_gap(kind="missing_values", table="quotes", column="price", severity=Severity.HIGH, **fields):
-    experiment = fields.pop("experiment", None)
-    fields.setdefault("owner", "Ada Chen")  # a gap that nobody owns is escalated
-    return Gap(
-        gap_id=gap_id(kind, experiment, table, column),
-        kind=kind,
+def a_gap(*place, **fields):
+    """A gap as measured; with an experiment its id is another one."""
+    found = lives.a_gap(*place, **{key: value for key, value in fields.items() if key != "experiment"})
+    experiment = fields.get("experiment")
+    return replace(
+        found,
+        gap_id=gap_id(found.kind, experiment, found.table, found.column),
         experiment=experiment,
-        table=table,
-        column=column,
-        segment=None,
-        description="12% of prices are null",
-        status=GapStatus.OPEN,
-        severity=severity,
-        severity_reason="71% of the worst case would flip GO to HOLD",
-        rows_total=1000,
-        rows_affected=124,
-        share_affected=0.124,
-        share_residual=0.06,
         by_variant={"control": 0.12, "treatment": 0.13},
-        **fields,
     )
-
-
-def an_act(kind, **fields):
-    identity = gap_id("missing_values", None, "quotes", "price")
-    return GapAct(kind, identity, "Ben", FIRST, "seen in the morning", digest=str(kind), **fields)
-
-
-def run(prior, measured, at, evaluation=EVERYTHING, **people):
-    return merge(prior, measured, evaluation, run_id=f"run-{at:%d}", at=at, **people)
 
 
 def kinds_of(merged):

@@ -35,8 +35,8 @@ def test_every_part_is_told_in_words():
     )
     assert power.needed == "53,200 and 53,300"
     assert found.stages == (
-        "1% for at least 24.0 h: started 2026-11-02 08:00 UTC",
-        "10% for at least 3.00 days: not started",
+        "1% for at least 24 h: started 2026-11-02 08:00 UTC",
+        "10% for at least 3 days: not started",
     )
     assert found.switch[0] == "Switched off on 2026-11-03 08:00 UTC: hires fell, quoting_v2"
     assert "can't be judged: too few units" in found.switch[1]
@@ -53,7 +53,7 @@ def test_money_is_told_with_its_currency_and_an_end_without_limit_as_such():
 
 def test_the_inputs_of_the_value_are_shown_with_it():
     assert view().inputs == (
-        "As the brief has it: over 28.0 days; one whole unit of hired within 7 days is worth 1,000,000 quo a day; an incident costs "
+        "As the brief has it: over 28 days; one whole unit of hired within 7 days is worth 1,000,000 quo a day; an incident costs "
         "500,000 quo, with a chance of 10.0%; infrastructure takes 100 quo a day."
     )
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dagster_pipeline.checks.suite_files import team_suite_files
 from dagster_pipeline.config.loader import load_config
-from dagster_pipeline.errors import ConfigError
+from dagster_pipeline.errors import PlumblineError
 
 if TYPE_CHECKING:
     from dagster_pipeline.config.types import PlumblineConfig
@@ -28,14 +29,17 @@ def check_configs(files: Sequence[Path], *, with_environment: bool) -> int:
 
 def _check(file: Path, *, with_environment: bool) -> int:
     try:
-        click.echo(f"{file}: valid, {_counted(load_config(file))}")
-    except ConfigError as error:
+        config = load_config(file)
+        if config.suites is not None:
+            team_suite_files(config.suites, tuple(config.metrics))
+        click.echo(f"{file}: valid, {_counted(config)}")
+    except PlumblineError as error:
         problems = str(error).splitlines()
         unset = sorted({found[1] for line in problems if (found := _UNSET.search(line))})
         left = [line for line in problems if with_environment or not _UNSET.search(line)]
         if left:
             click.echo("\n".join(left), err=True)
-            return ConfigError.exit_code
+            return error.exit_code
         click.echo(f"{file}: valid as far as it can be read without {', '.join(unset)}")
     return 0
 

@@ -11,7 +11,7 @@ from benchmarks.truth import score
 from benchmarks.truth.observe import Observatory, observe_alone
 from benchmarks.truth.plan import planned
 
-WORLDS = 4
+WORLDS = 2
 
 
 @pytest.fixture(scope="module")

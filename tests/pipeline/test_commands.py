@@ -53,6 +53,7 @@ def plumbline_yml() -> str:
     )
 
 
+@pytest.mark.matrix
 def test_a_configuration_without_experiment_or_brief_still_runs_and_decides_nothing(tmp_path):
     rows = "".join(f"{n},2026-10-01 10:{n % 60:02d}:00\n" for n in range(50))
     (tmp_path / "requests.csv").write_text(f"id,at\n{rows}")

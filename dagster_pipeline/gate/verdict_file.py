@@ -16,6 +16,7 @@ from dagster_pipeline.gate.decision import Verdict
 from dagster_pipeline.gate.decision_file import Configured, check_version, launch_barriers
 from dagster_pipeline.gate.reading import StoredVerdict, UnknownExperimentError, read_verdict
 from dagster_pipeline.register.documents import iso_z
+from dagster_pipeline.register.journal import GAP_ACTS, GAP_REOPENED
 
 GO, BLOCKED, WRONG_USAGE, NOT_EVALUATED = 0, 1, 2, 3
 MAX_AGE = timedelta(days=7)
@@ -140,6 +141,7 @@ def _answer(
     barriers = [
         *_barriers(stored, stage, segments),
         *_expired_waivers(stored, now),
+        *_withdrawn_waivers(stored, configured),
         *launch_barriers(stored.section, configured, stage, now),
     ]
     allowed = stored.verdict is not Verdict.HOLD and not barriers
@@ -178,6 +180,17 @@ def _expired_waivers(stored: StoredVerdict, now: datetime) -> Iterator[str]:
         if waiver.expires_at <= now:
             when = _shown(waiver.expires_at)
             yield f"The waiver of gap {waiver.gap_id} expired on {when}; repair the gap or renew it."
+
+
+def _withdrawn_waivers(stored: StoredVerdict, now: Configured | None) -> Iterator[str]:
+    """What was accepted for the verdict and taken back since, maybe on another machine: the journal knows first."""
+    said = {
+        entry.content.get("gap_id"): entry for entry in (now.journal if now else ()) if entry.kind in GAP_ACTS
+    }
+    for waiver in stored.waivers:
+        last = said.get(waiver.gap_id)
+        if last is not None and last.kind == GAP_REOPENED:
+            yield f"The waiver of gap {waiver.gap_id} was taken back on {_shown(last.at)}; run `plumbline run` again."
 
 
 def _options(stored: StoredVerdict) -> str:

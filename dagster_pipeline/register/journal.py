@@ -32,9 +32,10 @@ ROLLED_BACK = "rolled_back"
 DISSENT = "dissent"
 DECISION_NOTED = "decision_noted"
 DRY_RUN = "dry_run"
+GAP_REOPENED = "gap_reopened"
 GAP_ACTS = (
     *("gap_assigned", "gap_acknowledged", "gap_accepted", "gap_resolved"),
-    *("gap_false_positive", "gap_reopened"),
+    *("gap_false_positive", GAP_REOPENED),
 )
 ACTION_CLOSED = "action_closed"
 REALISED = "realised"

@@ -19,6 +19,7 @@ from dagster_pipeline.gate.decision import to_json
 from dagster_pipeline.gate.decision_file import Configured
 from dagster_pipeline.gate.dossier import Dossier, dossier_document
 from dagster_pipeline.gate.verdict_file import check
+from dagster_pipeline.register.journal import append_entry, read_journal
 from dagster_pipeline.report.files import begin_run, write_outputs
 from dagster_pipeline.report.model import Coverage, RunReport
 
@@ -112,6 +113,24 @@ def test_a_waiver_that_expired_since_the_run_blocks(tmp_path, severity):
     assert code(tmp_path, now=NOW + timedelta(days=2, microseconds=-1)) == ALLOWED
     assert code(tmp_path, now=NOW + timedelta(days=2)) == BLOCKED
     assert "expired" in " ".join(check(tmp_path, now=NOW + timedelta(days=3)).lines)
+
+
+@pytest.mark.parametrize(
+    ("acts", "expected"),
+    [
+        ((), ALLOWED),
+        (("gap_acknowledged",), ALLOWED),
+        (("gap_reopened",), BLOCKED),
+        (("gap_reopened", "gap_accepted"), ALLOWED),
+    ],
+)
+def test_a_waiver_that_was_taken_back_since_the_run_blocks(tmp_path, acts, expected):
+    gap, journal = waived(a_gap(severity=Severity.LOW)), tmp_path / "journal.jsonl"
+    put(tmp_path, document(inputs(gaps=(gap,))))
+    for kind in acts:
+        append_entry(journal, kind=kind, by="Ada", experiment=None, content={"gap_id": gap.gap_id}, at=NOW)
+    now = {EXPERIMENT: Configured(timedelta(days=7), journal=read_journal(journal))}
+    assert code(tmp_path, configured=now) == expected
 
 
 def test_an_expired_waiver_blocks_a_partial_too(tmp_path):

@@ -44,7 +44,7 @@ demo: setup ## Build the sample world, run the whole line on it, print the regis
 	@$(BIN)/plumbline demo
 
 test: setup ## Run every test (pick some: make test ARGS="tests/gate -x")
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-matrix: setup ## Break every mapped column and source in every way, and run more clean seeds (most of an hour)
 	@$(BIN)/python -m pytest -m matrix tests/worlds tests/pipeline -n auto --dist loadfile $(ARGS)

@@ -38,6 +38,7 @@ class Answer:
     metric's default), ``joint_figure`` what the joint answer looked at (G₁ or the region's worse end) and
     ``joint_threshold`` the limit it was held to, ``definition`` the metric's, which a team's own metric brings along.
     ``rests_on_waiver`` says that it passes jointly only because somebody accepts a gap; verdict.json then calls it waived.
+    ``counts_settled`` says that its joint figures still hold what people accepted or called resolved.
     """
 
     metric: str
@@ -57,6 +58,7 @@ class Answer:
     joint_threshold: float | None = None
     definition: MetricDefinition | None = None
     rests_on_waiver: bool = False
+    counts_settled: bool = False
 
 
 @dataclass(frozen=True)

@@ -62,13 +62,15 @@ def shaken(answer: Answer, *, name_arm: bool) -> str:
     figure = end if answer.joint_figure is None else answer.joint_figure
     if figure is None or limit is None:
         return f"{start}, but nothing limits what the open gaps could hide."
+    gaps = "the gaps, also those settled by word," if answer.counts_settled else "the open gaps"
     if not _violates(above, figure, limit):
         low, high = _written(answer, answer.lower, answer.upper)
-        return f"{start}, but not with every open gap at its worst (from {low} to {high})."
+        every = "gap, also those settled by word," if answer.counts_settled else "open gap"
+        return f"{start}, but not with every {every} at its worst (from {low} to {high})."
     worst, bound = _written(answer, figure, limit)
     extreme, side = ("high", "above") if above else ("low", "below")
     passed = _passed_limit(answer, limit)
-    return f"{start}{passed}, but with the open gaps it could be as {extreme} as {worst}, {side} {bound}."
+    return f"{start}{passed}, but with {gaps} it could be as {extreme} as {worst}, {side} {bound}."
 
 
 def of_gap(gap: OpenGap) -> str:

@@ -83,7 +83,7 @@ def _answer(answer: Answer, inputs: DecisionInputs) -> Answer:
     if answer.outcome is not Outcome.PASSED or answer.joint_passes is True:
         return answer
     if not _passes_with(left, answer):
-        return answer
+        return replace(answer, counts_settled=True)
     return replace(answer, joint_passes=True, rests_on_waiver=is_waived)
 
 

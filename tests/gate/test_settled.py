@@ -76,6 +76,8 @@ def test_one_gap_left_that_turns_nothing_by_itself_leaves_the_go():
 def test_of_two_gaps_left_nobody_knows_what_they_do_together_so_the_answer_stays():
     left = [opening(number, turns=(), flips=False, severity=Severity.LOW) for number in (2, 3)]
     assert decided(waived(opening()), *left).verdict is Verdict.HOLD
+    (said,) = [r for r in decided(waived(opening()), *left).reasons if "settled by word" in r]
+    assert "could be" in said or "at its worst" in said
     one_loss = [replace(gap, loss="the same rows") for gap in left]
     assert decided(waived(opening()), *one_loss).verdict is Verdict.GO
 

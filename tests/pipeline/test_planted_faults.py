@@ -114,8 +114,8 @@ def expected_places(name, line):
     return planted - {("sample_ratio_mismatch", "requests", None)} | CONSEQUENCES[name]
 
 
-# A whole run each. What they plant is counted in the default suite too, on the compiled models (tests/worlds).
-ASIDE = ("copies", "orphans", "unreadable")
+# A whole run each. What they plant is counted in the default suite too: on the compiled models (tests/worlds), in the story.
+ASIDE = ("copies", "orphans", "unreadable", "stale", "unlabelled")
 
 
 def some_aside(names):
@@ -263,6 +263,7 @@ def test_rows_that_are_left_out_are_counted(lines):
     assert line.source("hires").filtered == 0
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("table", [*LAGS, "assignments"])
 def test_a_source_behind_its_freshness_is_stale_and_says_how_far(lines, table):
     line = lines("stale")
@@ -279,6 +280,7 @@ def test_a_source_behind_its_freshness_is_stale_and_says_how_far(lines, table):
     assert (gap["rows_affected"], gap["rows_total"]) == (None, line.world.rows[table])
 
 
+@pytest.mark.matrix
 def test_a_lost_arm_shows_in_the_ratio_of_the_units(lines):
     line = lines("stale")
     gap = line.gap("sample_ratio_mismatch", "assignments", "variant")
@@ -289,6 +291,7 @@ def test_a_lost_arm_shows_in_the_ratio_of_the_units(lines):
     assert (gap["severity"], gap["experiment"]) == ("blocker", "quoting_v2")
 
 
+@pytest.mark.matrix
 def test_quotes_and_requests_without_an_arm_are_two_gaps_by_arm(lines):
     line = lines("unlabelled")
     quotes, requests = (

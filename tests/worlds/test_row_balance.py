@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +162,7 @@ def test_a_copy_of_a_sound_row_in_another_order_of_rows_is_one_more_duplicate_an
     assert after.balance == {**before.balance, table: tuple(expected)}
 
 
+@pytest.mark.matrix
 @FEW
 @given(TABLES, st.sampled_from(COUNTED), st.integers(0, 99))
 def test_a_copy_of_any_row_moves_no_metric(tables, table, place):
